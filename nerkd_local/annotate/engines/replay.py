@@ -1,0 +1,51 @@
+"""Recorded answers as an engine: the same interface, no model.
+
+For answers made elsewhere, or made earlier by a model that is no longer at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from nerkd_local.annotate.completer import Completion, Request
+from nerkd_local.annotate.prompts import text_line, text_of
+from nerkd_local.annotate.settings import ReplaySettings
+from nerkd_local.errors import InputError
+from nerkd_local.files import read_json_lines
+
+
+class ReplayCompleter:
+    """Looks each text up. Two different answers for one text, or none, is an InputError."""
+
+    def __init__(self, settings: ReplaySettings) -> None:
+        self._path = settings.answers
+        self._answers: dict[str, str] = {}
+        lines: dict[str, int] = {}
+        for number, record in read_json_lines(settings.answers):
+            text, answer = record.get("text"), record.get("answer")
+            if not isinstance(text, str) or not isinstance(answer, str):
+                raise InputError(
+                    "a recorded answer needs `text` and `answer`, both strings",
+                    path=settings.answers,
+                    line=number,
+                )
+            key = text_line(text)
+            if self._answers.setdefault(key, answer) != answer:
+                raise InputError(
+                    f"another answer to the same text than on line {lines[key]}; keep one",
+                    path=settings.answers,
+                    line=number,
+                )
+            lines.setdefault(key, number)
+
+    def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Each answer in the order asked; token counts are 0, as none were spent."""
+        for request in requests:
+            text = text_of(request.messages)
+            answer = self._answers.get(text_line(text))
+            if answer is None:
+                raise InputError(f"no answer is recorded for the text {text[:60]!r}", path=self._path)
+            yield Completion(request.key, answer, "stop", 0, 0)
+
+    def close(self) -> None:
+        """Nothing to free."""

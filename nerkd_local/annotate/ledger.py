@@ -1,0 +1,58 @@
+"""The account of an annotation run: every sentence and every mention in exactly one state."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from nerkd_local.annotate.align import MENTION_STATES, MentionState
+from nerkd_local.annotate.completer import FinishReason
+
+SentenceState = Literal["annotated", "truncated", "malformed", "too_long", "unanswered"]
+"""What became of one sentence. Only `annotated` ones carry labels.
+
+annotated   the answer was read (it may hold no mention)
+truncated   the answer reached `max_tokens`
+malformed   nothing in the answer could be read
+too_long    the prompt exceeds the model's room
+unanswered  no answer is stored yet
+"""
+
+SENTENCE_STATES: tuple[SentenceState, ...] = get_args(SentenceState)
+
+
+@dataclass
+class Ledger:
+    """Counts that add up: sentences by state, mentions by state, tokens and finish reasons beside them."""
+
+    sentences: Counter[SentenceState] = field(default_factory=Counter)
+    mentions: Counter[MentionState] = field(default_factory=Counter)
+    finished: Counter[FinishReason] = field(default_factory=Counter)
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON with every state named, zeros included."""
+        return {
+            "sentences": {state: self.sentences[state] for state in SENTENCE_STATES},
+            "sentences_total": self.sentences.total(),
+            "mentions": {state: self.mentions[state] for state in MENTION_STATES},
+            "mentions_total": self.mentions.total(),
+            "finish_reasons": dict(sorted(self.finished.items())),
+            "prompt_tokens": self.prompt_tokens,
+            "output_tokens": self.output_tokens,
+        }
+
+
+def describe(ledger: Mapping[str, Any]) -> str:
+    """Two lines for a person, from `Ledger.to_json`: states that did not occur are left out."""
+    return "\n".join(
+        f"{kind}: {_line(ledger[kind], ledger[f'{kind}_total'])}" for kind in ("sentences", "mentions")
+    )
+
+
+def _line(counts: Mapping[str, int], total: int) -> str:
+    parts = [f"{count:,} {state.replace('_', ' ')}" for state, count in counts.items() if count]
+    return f"{total:,} = {' + '.join(parts)}" if parts else "0"

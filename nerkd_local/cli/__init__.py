@@ -1,0 +1,1 @@
+"""The `nerkd` command: one file for each subcommand."""

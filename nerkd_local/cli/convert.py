@@ -1,0 +1,38 @@
+"""`nerkd convert`: one corpus format into another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nerkd_local.cli.options import PATH, corpus_format
+
+
+@click.command(name="convert")
+@click.argument("corpus", type=PATH)
+@click.argument("output", type=PATH)
+@click.option(
+    "--scheme",
+    type=click.Choice(["auto", "IOB1", "IOB2", "BIOES"]),
+    default="auto",
+    show_default=True,
+    help="Tag scheme of CORPUS; auto finds it out. IOB2 is written.",
+)
+@corpus_format
+def command(corpus: Path, output: Path, scheme: str, format: str, encoding: str) -> None:
+    """Write CORPUS (columns, JSON lines, text or a folder of texts) as OUTPUT (.conll or .jsonl)."""
+    from nerkd_local.corpus.conll import write_conll
+    from nerkd_local.corpus.jsonl import write_documents
+    from nerkd_local.corpus.readers import read_corpus
+    from nerkd_local.corpus.settings import CorpusSettings
+    from nerkd_local.errors import InputError
+
+    writers = {".conll": write_conll, ".jsonl": write_documents}
+    if output.suffix not in writers:
+        raise InputError("the output's extension must be .conll or .jsonl", path=output)
+    settings = CorpusSettings.model_validate(
+        {"path": corpus, "format": format, "encoding": encoding, "scheme": scheme}
+    )
+    count = writers[output.suffix](output, read_corpus(settings))
+    click.echo(f"{count:,} sentences -> {output}")

@@ -1,0 +1,66 @@
+"""`nerkd`: the subcommands by name, and what an error becomes on the way out."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from nerkd_local import __version__, offline
+from nerkd_local.errors import InterruptedRun, NerkdError
+
+COMMANDS = {
+    "run": "Run a whole experiment: annotate, train under every regimen, score, tabulate.",
+    "annotate": "Label a corpus with an annotator.",
+    "plan": "Fix which examples every training step sees under a regimen.",
+    "train": "Train one student on a plan, through accelerate launch.",
+    "predict": "Label a corpus with a trained student.",
+    "evaluate": "Score predicted labels against human ones.",
+    "convert": "Convert a corpus between CoNLL columns and JSON lines.",
+    "doctor": "Say what this machine has, and whether the network switches are off.",
+}
+"""Every subcommand with its line in the help. A command is imported when it is called, so help is instant."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"nerkd_local.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands)
+@click.version_option(__version__, prog_name="nerkd")
+def nerkd() -> None:
+    """Label text with a local LLM, train a small student on mixed labels, score it. No network anywhere.
+
+    \b
+    Exit codes: 0 done, 1 a bug, 2 bad usage or input, 3 interrupted (the same command goes on),
+    4 a check failed.
+    """
+
+
+def main() -> None:
+    """The console script."""
+    offline.seal()
+    try:
+        code = nerkd.main(prog_name="nerkd", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except NerkdError as error:
+        click.echo(f"nerkd: {error}", err=True)
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("nerkd: interrupted; the same command goes on from what is stored", err=True)
+        code = InterruptedRun.exit_code
+    sys.exit(code if isinstance(code, int) else 0)

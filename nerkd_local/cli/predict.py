@@ -1,0 +1,48 @@
+"""`nerkd predict`: a corpus, or one sentence, through a trained student."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nerkd_local.cli.options import PATH, corpus_format
+
+
+@click.command(name="predict")
+@click.argument("student", type=PATH)
+@click.argument("corpus", type=PATH)
+@click.option("--output", type=PATH, required=True, help="Labelled documents: .jsonl, or .conll for columns.")
+@corpus_format
+def command(student: Path, corpus: Path, output: Path, format: str, encoding: str) -> None:
+    """Label CORPUS with the trained STUDENT (a model folder)."""
+    from tqdm import tqdm
+
+    from nerkd_local.corpus.conll import write_conll
+    from nerkd_local.corpus.jsonl import document_to_json
+    from nerkd_local.corpus.readers import read_corpus
+    from nerkd_local.corpus.settings import CorpusSettings
+    from nerkd_local.errors import InputError
+    from nerkd_local.files import local_model, write_json_lines
+    from nerkd_local.student.model import load_trained
+    from nerkd_local.student.predict import predict
+
+    if output.suffix not in (".jsonl", ".conll"):
+        raise InputError("the output's extension must be .jsonl or .conll", path=output)
+    source = CorpusSettings.model_validate({"path": corpus, "format": format, "encoding": encoding})
+    model, tokenizer = load_trained(local_model(student))
+    predictions = tqdm(predict(model, tokenizer, read_corpus(source)), unit="sentence")
+
+    def rows() -> Iterator[dict[str, Any]]:
+        # the raw tags go along: a strict and a lenient score differ in how they read stray I- tags
+        for prediction in predictions:
+            row = document_to_json(prediction.document)
+            yield {**row, "meta": {**row["meta"], "tags": prediction.tags}}
+
+    if output.suffix == ".conll":
+        count = write_conll(output, (prediction.document for prediction in predictions))
+    else:
+        count = write_json_lines(output, rows())
+    click.echo(f"{count:,} sentences -> {output}")

@@ -1,0 +1,31 @@
+"""`nerkd train`: one student, through accelerate launch."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from nerkd_local.cli.options import PATH
+
+
+@click.command(name="train")
+@click.argument("config", type=PATH)
+@click.option(
+    "--accelerate",
+    default="cpu",
+    show_default=True,
+    help="Which of configs/accelerate (or a YAML file) says how many processes run on what.",
+)
+def command(config: Path, accelerate: str) -> None:
+    """Train the student that CONFIG (YAML) describes on the plan it names.
+
+    Started again after an interruption, it goes on from the newest whole checkpoint.
+    """
+    from nerkd_local.config.folders import configs_folder
+    from nerkd_local.files import existing_file
+    from nerkd_local.settings import find_named
+    from nerkd_local.train.launch import launch
+
+    sys.exit(launch(existing_file(config), find_named(accelerate, configs_folder("accelerate"))))

@@ -1,0 +1,163 @@
+"""The grid: one trained and scored student for every regimen x original size x seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nerkd_local.config.experiment import ExperimentSettings
+from nerkd_local.config.folders import configs_folder
+from nerkd_local.corpus.jsonl import document_to_json, read_documents
+from nerkd_local.corpus.schemes import spans_to_tags
+from nerkd_local.errors import InterruptedRun, NerkdError
+from nerkd_local.evaluate.counts import sentence_counts
+from nerkd_local.evaluate.metrics import score_tags, scores_to_rows
+from nerkd_local.experiment.folder import RunFolder
+from nerkd_local.files import read_json, write_json, write_json_lines
+from nerkd_local.fingerprints import digest_file, digest_folder, digest_json
+from nerkd_local.regimen.catalog import load_regimen
+from nerkd_local.regimen.plan import build_plan, save_plan
+from nerkd_local.settings import save_settings
+from nerkd_local.train.launch import launch
+from nerkd_local.train.settings import TrainSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One student of the grid."""
+
+    regimen: str
+    original_size: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its folder's name."""
+        return f"{Path(self.regimen).stem}-n{self.original_size}-seed{self.seed}"
+
+
+def list_cells(settings: ExperimentSettings) -> list[Cell]:
+    """Every cell of the grid, seeds outermost, so that all regimens are compared early."""
+    return [
+        Cell(regimen, size, seed)
+        for seed in settings.seeds
+        for size in sorted(set(settings.original.sizes))
+        for regimen in settings.regimens
+    ]
+
+
+def write_distilled(settings: ExperimentSettings, folder: RunFolder) -> int:
+    """Gather the usable annotated sentences of all sources into one file; returns how many there are.
+
+    A sentence whose answer could not be used (see the ledgers) is no training example: it would teach that
+    there is nothing in it.
+    """
+
+    def usable() -> Iterator[dict[str, Any]]:
+        for source in settings.distilled:
+            for document in read_documents(folder.annotation(source.name) / "annotations.jsonl"):
+                if document.meta["status"] == "annotated":
+                    yield document_to_json(document)
+
+    return write_json_lines(folder.distilled, usable())
+
+
+def run_cell(cell: Cell, settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
+    """Plan, train, predict and score one student, or read what an earlier run of the same cell left.
+
+    Raises InterruptedRun if the trainer was asked to stop, NerkdError if it failed.
+    """
+    here = folder.cell(cell.name)
+    original = folder.original(cell.original_size)
+    plan = build_plan(
+        load_regimen(cell.regimen, configs_folder("regimens")),
+        [document.id for document in read_documents(original)],
+        [document.id for document in read_documents(folder.distilled)],
+        steps=settings.training.steps,
+        batch_size=settings.training.batch_size,
+        seed=cell.seed,
+    )
+    training = TrainSettings(
+        student=settings.student,
+        labels=tuple(settings.annotator.labels),
+        original=original,
+        distilled=folder.distilled,
+        plan=here / "plan.jsonl",
+        output=here,
+        seed=cell.seed,
+        **settings.training.model_dump(exclude={"steps", "batch_size"}),
+    )
+    fingerprint = digest_json(
+        {
+            "plan": plan.fingerprint,
+            "training": training.model_dump(
+                mode="json", exclude={"student", "original", "distilled", "plan", "output"}
+            ),
+            "student": digest_folder(settings.student),
+            "data": [digest_file(path) for path in (original, folder.distilled, folder.evaluation)],
+        }
+    )
+    result_file = here / "result.json"
+    if result_file.exists():
+        earlier: dict[str, Any] = read_json(result_file)
+        if earlier["fingerprint"] == fingerprint:
+            return earlier
+
+    save_plan(plan, here / "plan.jsonl")
+    save_settings(training, here / "train.yaml")
+    code = launch(here / "train.yaml", configs_folder("accelerate") / f"{settings.accelerate}.yaml")
+    if code == InterruptedRun.exit_code:
+        raise InterruptedRun(
+            f"stopped while training {cell.name}; the same command goes on from its checkpoint"
+        )
+    if code:
+        raise NerkdError(f"training {cell.name} failed with exit code {code}; its messages are above")
+    result = {
+        "fingerprint": fingerprint,
+        "regimen": Path(cell.regimen).stem,
+        "original_size": cell.original_size,
+        "seed": cell.seed,
+        "examples": plan.examples,
+        "passes": plan.passes,
+        **_score_student(here, settings, folder.evaluation),
+    }
+    write_json(result_file, result)
+    return result
+
+
+def _score_student(here: Path, settings: ExperimentSettings, evaluation: Path) -> dict[str, Any]:
+    """Predict the evaluation corpus with the cell's student; keep predictions and per-sentence counts."""
+    from nerkd_local.student.model import load_trained
+    from nerkd_local.student.predict import predict
+
+    model, tokenizer = load_trained(here / "student")
+    gold: list[list[str]] = []
+    predicted: list[list[str]] = []
+
+    def rows() -> Iterator[dict[str, Any]]:
+        answers = predict(
+            model,
+            tokenizer,
+            read_documents(evaluation),
+            max_tokens=settings.training.max_tokens,
+            stride=settings.training.stride,
+            precision=settings.training.precision,
+        )
+        for document, answer in zip(read_documents(evaluation), answers, strict=True):
+            gold.append(spans_to_tags(document))
+            predicted.append(answer.tags)
+            row = document_to_json(answer.document)
+            yield {**row, "meta": {**row["meta"], "tags": answer.tags}}
+
+    write_json_lines(here / "predictions.jsonl", rows())
+    np.save(here / "counts.npy", sentence_counts(gold, predicted))
+    return {"scores": scores_to_rows(score_tags(gold, predicted))}
+
+
+def read_counts(folder: RunFolder, cells: Sequence[Cell]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Per-sentence counts of correct, predicted and gold entities. Shape: (cells, sentences, 3)."""
+    return np.stack([np.load(folder.cell(cell.name) / "counts.npy", allow_pickle=False) for cell in cells])

@@ -1,0 +1,128 @@
+"""From the corpora named in the settings to the files the other stages read.
+
+Which sentences are drawn depends on the seed and the sentences' ids alone. The human labels of sentences that
+are to be annotated go to a file of their own, which only the annotator's score reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nerkd_local.config.experiment import DistilledSettings, ExperimentSettings
+from nerkd_local.corpus.checks import check_labels, find_duplicates
+from nerkd_local.corpus.jsonl import read_documents, write_documents
+from nerkd_local.corpus.readers import read_corpus
+from nerkd_local.corpus.settings import CorpusSettings
+from nerkd_local.corpus.splits import nested_subsets, sample
+from nerkd_local.errors import InputError
+from nerkd_local.experiment.folder import RunFolder
+from nerkd_local.files import read_json, write_json
+from nerkd_local.fingerprints import digest_file, digest_folder, digest_json
+from nerkd_local.records import Document
+
+
+def prepare(settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
+    """Write the corpus files, or find that they are there; returns what was counted and left out.
+
+    Raises InputError for labels outside the annotator's set, for corpora with too few sentences, and if the
+    folder holds the corpora of other settings or of files that have changed since.
+    """
+    fingerprint = _fingerprint(settings)
+    if folder.preparation.exists():
+        report: dict[str, Any] = read_json(folder.preparation)
+        if report["fingerprint"] != fingerprint:
+            raise InputError(
+                "was made from other corpora, or they have changed since; choose another output folder",
+                path=folder.preparation,
+            )
+        return report
+
+    evaluation = settings.corpus(settings.evaluation)
+    check_labels(read_corpus(evaluation), settings.annotator.labels, evaluation.path)
+    report = {
+        "fingerprint": fingerprint,
+        "evaluation": {"sentences": write_documents(folder.evaluation, read_corpus(evaluation))},
+        "original": _prepare_original(settings, folder),
+        "distilled": {
+            source.name: _prepare_source(settings, source, folder) for source in settings.distilled
+        },
+    }
+    write_json(folder.preparation, report)  # last: its presence says that all of it is there
+    return report
+
+
+def _prepare_original(settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
+    corpus = settings.corpus(settings.original.corpus)
+    check_labels(read_corpus(corpus), settings.annotator.labels, corpus.path)
+    repeated = find_duplicates(read_corpus(corpus), read_documents(folder.evaluation)).training_ids
+    excluded = frozenset(repeated) if settings.exclude_duplicates else frozenset()
+    ids = (document.id for document in read_corpus(corpus) if document.id not in excluded)
+    subsets = nested_subsets(ids, settings.original.sizes, settings.sample_seed)
+    for size, members in subsets.items():
+        write_documents(folder.original(size), _chosen(corpus, frozenset(members)))
+    return {
+        "sizes": sorted(subsets),
+        "also_in_evaluation": list(repeated),
+        "excluded": len(excluded),
+    }
+
+
+def _prepare_source(
+    settings: ExperimentSettings, source: DistilledSettings, folder: RunFolder
+) -> dict[str, Any]:
+    corpus = settings.corpus(source.corpus)
+    largest = folder.original(max(settings.original.sizes))
+    in_evaluation = find_duplicates(read_corpus(corpus), read_documents(folder.evaluation)).training_ids
+    in_original = find_duplicates(read_corpus(corpus), read_documents(largest)).training_ids
+    excluded = frozenset((*in_evaluation, *in_original)) if settings.exclude_duplicates else frozenset()
+    members = [document.id for document in read_corpus(corpus) if document.id not in excluded]
+    if source.sample is not None:
+        members = list(sample(members, source.sample, settings.sample_seed))
+    chosen = frozenset(members)
+    # ids are unique within a corpus only; the source's name makes them unique in the experiment
+    unlabelled = (replace(document, spans=()) for document in _renamed(_chosen(corpus, chosen), source.name))
+    sentences = write_documents(folder.annotation(source.name) / "corpus.jsonl", unlabelled)
+    labelled = any(document.spans for document in _chosen(corpus, chosen))
+    if labelled:
+        write_documents(folder.hidden(source.name), _renamed(_chosen(corpus, chosen), source.name))
+    return {
+        "sentences": sentences,
+        "labelled": labelled,
+        "also_in_evaluation": list(in_evaluation),
+        "also_in_original": list(in_original),
+        "excluded": len(excluded),
+    }
+
+
+def _chosen(corpus: CorpusSettings, members: Collection[str]) -> Iterator[Document]:
+    return (document for document in read_corpus(corpus) if document.id in members)
+
+
+def _renamed(documents: Iterator[Document], source: str) -> Iterator[Document]:
+    return (replace(document, id=f"{source}/{document.id}") for document in documents)
+
+
+def _fingerprint(settings: ExperimentSettings) -> str:
+    """Of everything the files depend on: the settings that choose, and the content of what is read."""
+    chosen = {"original", "distilled", "evaluation", "exclude_duplicates", "sample_seed"}
+    corpora = [
+        settings.original.corpus,
+        settings.evaluation,
+        *(source.corpus for source in settings.distilled),
+    ]
+    return digest_json(
+        {
+            "settings": settings.model_dump(mode="json", include=chosen),
+            "labels": sorted(settings.annotator.labels),
+            "content": [_content(settings.corpus(corpus).path) for corpus in corpora],
+        }
+    )
+
+
+def _content(path: Path) -> str:
+    if not path.exists():
+        raise InputError("no such file or folder; check the path and data_root", path=path)
+    return digest_folder(path) if path.is_dir() else digest_file(path)

@@ -1,0 +1,55 @@
+"""The whole flow: corpora -> annotations -> students under every regimen -> scores -> table and figure.
+
+Every stage leaves files in the run folder and finds them again, so the same command after an interruption,
+or with more regimens or seeds, does only what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nerkd_local.annotate.folder import annotate_folder
+from nerkd_local.annotate.ledger import describe
+from nerkd_local.config.experiment import ExperimentSettings
+from nerkd_local.corpus.jsonl import read_documents
+from nerkd_local.experiment.annotators import score_annotator
+from nerkd_local.experiment.cells import list_cells, run_cell, write_distilled
+from nerkd_local.experiment.folder import RunFolder
+from nerkd_local.experiment.prepare import prepare
+from nerkd_local.experiment.results import write_results
+from nerkd_local.files import local_model
+from nerkd_local.settings import save_settings
+
+
+def run_experiment(settings: ExperimentSettings, say: Callable[[str], None]) -> str:
+    """Run what is missing of an experiment; returns the Markdown summary. `say` hears what begins.
+
+    Raises InputError, InterruptedRun (the same command goes on), NerkdError if training fails.
+    """
+    local_model(settings.student)
+    folder = RunFolder(settings.output)
+    say(f"corpora -> {folder.preparation.parent}")
+    prepare(settings, folder)
+    save_settings(settings, folder.settings)
+
+    pool = list(read_documents(folder.original(min(settings.original.sizes))))
+    for source in settings.distilled:
+        say(f"annotate {source.name} with {settings.annotator.name} -> {folder.annotation(source.name)}")
+        say(
+            describe(
+                annotate_folder(
+                    folder.annotation(source.name), settings.annotator, pool, seed=settings.sample_seed
+                )
+            )
+        )
+    annotator = score_annotator(settings, folder)
+    write_distilled(settings, folder)
+
+    results = {}
+    cells = list_cells(settings)
+    for number, cell in enumerate(cells, start=1):
+        say(f"student {number} of {len(cells)}: {cell.name}")
+        results[cell] = run_cell(cell, settings, folder)
+    summary = write_results(settings, folder, results, annotator)
+    say(f"results -> {folder.results}")
+    return summary

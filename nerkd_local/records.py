@@ -1,0 +1,81 @@
+"""What the stages hand each other.
+
+All offsets are half-open and count Unicode code points of `Document.text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Source = Literal["original", "distilled"]
+"""Whose labels: `original` are human, `distilled` are an LLM's (the paper's words)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A labelled mention, `text[start:end]`."""
+
+    start: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text to label: a sentence, or a few.
+
+    `tokens` are `(start, end)` offsets, ascending and not overlapping. `spans` are ascending, do not
+    overlap, and begin and end on token borders. `meta` is plain JSON: where the text came from
+    (`document`, `line`), and for distilled labels what became of the answer (`status`).
+
+    Raises ValueError where the offsets break these rules.
+    """
+
+    id: str
+    text: str
+    tokens: tuple[tuple[int, int], ...]
+    spans: tuple[Span, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        end = 0
+        for token in self.tokens:
+            if not end <= token[0] < token[1] <= len(self.text):
+                raise ValueError(
+                    f"token {token} is empty, out of order or outside the text (length {len(self.text)})"
+                )
+            end = token[1]
+        if not self.spans:
+            return
+        starts = {start for start, _ in self.tokens}
+        ends = {end for _, end in self.tokens}
+        end = 0
+        for span in self.spans:
+            where = f"span ({span.start}, {span.end}, {span.label!r})"
+            if span.end > len(self.text):
+                raise ValueError(f"{where} ends after the text (length {len(self.text)})")
+            if span.start >= span.end:
+                raise ValueError(f"{where} is empty")
+            if span.start < end:
+                raise ValueError(f"{where} overlaps the one before it, or is out of order")
+            if span.start not in starts or span.end not in ends:
+                raise ValueError(f"{where} does not begin and end on token borders")
+            end = span.end
+
+    @property
+    def words(self) -> list[str]:
+        """The tokens as strings."""
+        return [self.text[start:end] for start, end in self.tokens]
+
+
+def from_words(
+    id: str, words: list[str], spans: tuple[Span, ...] = (), meta: Mapping[str, Any] | None = None
+) -> Document:
+    """The document whose text is the words joined by single spaces (a CoNLL sentence)."""
+    tokens, position = [], 0
+    for word in words:
+        tokens.append((position, position + len(word)))
+        position += len(word) + 1
+    return Document(id, " ".join(words), tuple(tokens), spans, meta or {})

@@ -1,0 +1,215 @@
+"""The plan: which examples every optimizer step sees, fixed and fingerprinted before training begins.
+
+With the plan on disk, resuming is reading on from a line, several processes take slices of the same batches,
+two runs that should be the same can be shown to be, and no data loader's hidden state decides anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from nerkd_local.errors import InputError
+from nerkd_local.files import read_json_lines, write_json_lines
+from nerkd_local.fingerprints import digest, digest_json
+from nerkd_local.records import Source
+from nerkd_local.regimen.allocate import allocate_counts
+from nerkd_local.regimen.mixture import read_source
+from nerkd_local.regimen.schedule import Regimen, progress
+
+_FORMAT = "nerkd plan 1"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """One optimizer step's examples by id, in the order they are read; together they are one batch."""
+
+    original: tuple[str, ...]
+    distilled: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What a source offers: how many ids, and a digest of their set."""
+
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every step's examples, and what they were drawn from.
+
+    `regimen` is the resolved regimen as plain JSON: a proportional share is a number in it.
+    """
+
+    regimen: Mapping[str, Any]
+    seed: int
+    batch_size: int
+    original: Pool
+    distilled: Pool
+    steps: tuple[PlanStep, ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over everything above, the digests of the id sets included."""
+        fields: list[str | int] = [_FORMAT, digest_json(dict(self.regimen)), self.seed, self.batch_size]
+        for pool in (self.original, self.distilled):
+            fields += [pool.size, pool.digest]
+        for step in self.steps:
+            fields += [len(step.original), *step.original, len(step.distilled), *step.distilled]
+        return digest(*fields)
+
+    @property
+    def examples(self) -> dict[Source, int]:
+        """How many examples each source gives over all steps, repeats counted."""
+        return {
+            "original": sum(len(step.original) for step in self.steps),
+            "distilled": sum(len(step.distilled) for step in self.steps),
+        }
+
+    @property
+    def passes(self) -> dict[Source, float]:
+        """How often each source is gone through: 2.5 is two passes and a half. 0 for an empty source."""
+        examples = self.examples
+        return {
+            "original": examples["original"] / max(self.original.size, 1),
+            "distilled": examples["distilled"] / max(self.distilled.size, 1),
+        }
+
+
+def build_plan(
+    regimen: Regimen,
+    original_ids: Collection[str],
+    distilled_ids: Collection[str],
+    *,
+    steps: int,
+    batch_size: int,
+    seed: int,
+) -> Plan:
+    """The plan of `steps` batches of exactly `batch_size` examples each.
+
+    How many of a batch are distilled comes from the regimen alone, which ones from the seed alone: with the
+    same seed and sources, every regimen reads each source in the same order. The order of the given ids does
+    not matter. Raises InputError for steps or a batch_size below 1, repeated ids, and a regimen that needs
+    examples of an empty source.
+    """
+    for name, value in (("steps", steps), ("batch_size", batch_size)):
+        if value < 1:
+            raise InputError(f"{name} is {value}; at least 1 is needed")
+    resolved = regimen.resolved(len(original_ids), len(distilled_ids))
+    counts: list[int] = allocate_counts(resolved.share(progress(steps)), batch_size).tolist()
+    needed: dict[Source, int] = {"original": steps * batch_size - sum(counts), "distilled": sum(counts)}
+    ids: dict[Source, Collection[str]] = {"original": original_ids, "distilled": distilled_ids}
+    streams = {source: read_source(ids[source], source, seed) for source in ids}
+    for source, number in needed.items():
+        if number and not ids[source]:
+            raise InputError(
+                f"regimen {regimen.name!r} needs {number} {source} examples, and that source is empty; "
+                "name a file for it, or choose a regimen without it"
+            )
+    return Plan(
+        regimen=resolved.model_dump(mode="json"),
+        seed=seed,
+        batch_size=batch_size,
+        original=_pool(original_ids),
+        distilled=_pool(distilled_ids),
+        steps=tuple(
+            PlanStep(
+                original=tuple(islice(streams["original"], batch_size - count)),
+                distilled=tuple(islice(streams["distilled"], count)),
+            )
+            for count in counts
+        ),
+    )
+
+
+def save_plan(plan: Plan, path: Path) -> None:
+    """Write the plan as JSON lines, atomically: one line that describes it, then one line a step."""
+    write_json_lines(path, _plan_lines(plan))
+
+
+def load_plan(path: Path) -> Plan:
+    """The plan as it was saved.
+
+    Raises InputError with file and line for a file that is no plan, a line that is missing or out of order, a
+    batch of the wrong size, and content that does not match the fingerprint in the first line.
+    """
+    lines = read_json_lines(path)
+    _, header = next(lines, (1, {}))
+    if header.get("format") != _FORMAT:
+        raise InputError(f"is not a plan (its first line does not say {_FORMAT!r})", path=path, line=1)
+    try:
+        regimen, seed, batch_size = dict(header["regimen"]), int(header["seed"]), int(header["batch_size"])
+        pools = {
+            source: Pool(int(header[source]["size"]), str(header[source]["digest"])) for source in _SOURCES
+        }
+        expected_steps, expected = int(header["steps"]), str(header["fingerprint"])
+    except (KeyError, TypeError, ValueError):
+        raise InputError(
+            "the plan's first line is damaged; build the plan again", path=path, line=1
+        ) from None
+    steps: list[PlanStep] = []
+    for line, value in lines:
+        steps.append(_plan_step(value, len(steps), batch_size, path, line))
+    if len(steps) != expected_steps:
+        raise InputError(
+            f"has {len(steps)} steps and announces {expected_steps}; build the plan again", path=path
+        )
+    plan = Plan(regimen, seed, batch_size, pools["original"], pools["distilled"], tuple(steps))
+    if plan.fingerprint != expected:
+        raise InputError(
+            f"was changed after it was built: the content's fingerprint is {plan.fingerprint[:12]}..., the "
+            f"first line says {expected[:12]}...; build the plan again",
+            path=path,
+        )
+    return plan
+
+
+_SOURCES: tuple[Source, Source] = ("original", "distilled")
+
+
+def _pool(ids: Collection[str]) -> Pool:
+    return Pool(len(ids), digest(*sorted(ids)))
+
+
+def _plan_lines(plan: Plan) -> Iterator[dict[str, Any]]:
+    yield {
+        "format": _FORMAT,
+        "fingerprint": plan.fingerprint,
+        "regimen": dict(plan.regimen),
+        "seed": plan.seed,
+        "batch_size": plan.batch_size,
+        "steps": len(plan.steps),
+        "original": {"size": plan.original.size, "digest": plan.original.digest},
+        "distilled": {"size": plan.distilled.size, "digest": plan.distilled.digest},
+        "passes": {source: round(passes, 4) for source, passes in plan.passes.items()},
+    }
+    for number, step in enumerate(plan.steps):
+        yield {"step": number, "original": step.original, "distilled": step.distilled}
+
+
+def _plan_step(value: Mapping[str, Any], number: int, batch_size: int, path: Path, line: int) -> PlanStep:
+    if value.keys() != {"step", *_SOURCES} or value["step"] != number:
+        raise InputError(
+            f"step {number} of the plan was expected here; build the plan again", path=path, line=line
+        )
+    ids: list[tuple[str, ...]] = []
+    for source in _SOURCES:
+        given = value[source]
+        if not isinstance(given, list) or not all(isinstance(id, str) for id in given):
+            raise InputError(f"{source!r} is not a list of ids; build the plan again", path=path, line=line)
+        ids.append(tuple(given))
+    step = PlanStep(*ids)
+    size = len(step.original) + len(step.distilled)
+    if size != batch_size:
+        raise InputError(
+            f"a batch of {size} examples where the first line says {batch_size}; build the plan again",
+            path=path,
+            line=line,
+        )
+    return step

@@ -1,0 +1,2 @@
+"""What a score is worth: intervals that take in both the sentences and the training seeds (`bootstrap`).
+numpy only."""

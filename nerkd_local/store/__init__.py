@@ -1,0 +1,1 @@
+"""The annotation database: every answer an annotator gave, kept from the moment it was given."""

@@ -1,0 +1,26 @@
+"""Between tag names and the class numbers of the student's head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+OUTSIDE = "O"
+
+
+def tag_names(labels: Iterable[str]) -> tuple[str, ...]:
+    """The IOB2 tags of the labels in class order: `O`, then `B-x`, `I-x` for each label, labels sorted."""
+    return (OUTSIDE, *(f"{prefix}-{label}" for label in sorted(set(labels)) for prefix in "BI"))
+
+
+def labels_of(tags: Iterable[str]) -> tuple[str, ...]:
+    """The labels that IOB2 tags speak of, sorted: the inverse of `tag_names`."""
+    return tuple(sorted({tag[2:] for tag in tags if tag != OUTSIDE}))
+
+
+def word_tags(classes: Sequence[int | None], names: Sequence[str]) -> list[str]:
+    """The tag of each word from its class; a word that got no class (it has no sub-token) is `O`.
+
+    The tags are the head's raw choice: an `I-x` may follow anything. How such tags count is the scorer's
+    business, and it moves F1, so nothing is mended here.
+    """
+    return [OUTSIDE if number is None else names[number] for number in classes]

@@ -1,0 +1,97 @@
+"""Tags and spans for new texts, in input order and bounded memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import torch
+
+from nerkd_local.corpus.schemes import tags_to_spans
+from nerkd_local.records import Document
+from nerkd_local.student.decode import word_tags
+from nerkd_local.student.device import Precision, autocast, pick_device, pick_precision
+from nerkd_local.student.encode import Window, collate, encode
+from nerkd_local.student.model import check_length, student_tags
+
+_CHUNK = 2048  # documents held at once: enough to sort by length, little enough to keep memory flat
+
+
+class Prediction(NamedTuple):
+    """A document with the student's spans in place of its own, and the raw IOB2 tag of each token.
+
+    `spans` are read from `tags` as a strict scorer reads them: an `I-x` that continues nothing is no entity.
+    """
+
+    document: Document
+    tags: list[str]
+
+
+def predict(
+    model: Any,
+    tokenizer: Any,
+    documents: Iterable[Document],
+    *,
+    device: torch.device | None = None,
+    max_tokens: int = 256,
+    stride: int = 64,
+    tokens_per_batch: int | None = None,
+    precision: Precision = "auto",
+) -> Iterator[Prediction]:
+    """One prediction for each document, in order; the next 2,048 documents are read at a time.
+
+    Texts of any length are read whole (see `encode`). A token the tokenizer gives no sub-token is `O`.
+    `tokens_per_batch` bounds windows times the longest window of a forward, padding included: default 1,024
+    on a CPU, 32,768 elsewhere. Batches are made of windows of like length, so a score can differ in its last
+    bits with the documents around it. The model is moved to `device` (default: CUDA if present) and put in
+    evaluation mode. Raises InputError if `max_tokens` or `stride` does not fit the model.
+    """
+    check_length(model, max_tokens)
+    names = student_tags(model)
+    device = device or pick_device()
+    model.to(device).eval()
+    resolved = pick_precision(precision, device)
+    budget = tokens_per_batch or (1024 if device.type == "cpu" else 32768)
+    remaining = iter(documents)
+    while chunk := list(islice(remaining, _CHUNK)):
+        sentences = [document.words for document in chunk]
+        classes: list[list[int | None]] = [[None] * len(words) for words in sentences]
+        encoded = encode(tokenizer, sentences, max_tokens=max_tokens, stride=stride)
+        windows = [(window, row) for row, cut in enumerate(encoded) for window in cut]
+        windows.sort(key=lambda pair: len(pair[0]))
+        for group in batches([window for window, _ in windows], budget):
+            answers = iter(_classes(model, group, tokenizer.pad_token_id, device, resolved))
+            for window, row in windows[: len(group)]:
+                for word in window.words:
+                    classes[row][word] = next(answers)
+            del windows[: len(group)]
+        for document, row_classes in zip(chunk, classes, strict=True):
+            tags = word_tags(row_classes, names)
+            spans = tags_to_spans(tags, document.tokens, strict=True)
+            yield Prediction(dataclasses.replace(document, spans=spans), tags)
+
+
+def batches(windows: list[Window], budget: int) -> Iterator[list[Window]]:
+    """Consecutive groups of windows, sorted by length, each as large as `budget` padded tokens allow.
+
+    A window longer than the budget is a group of its own.
+    """
+    group: list[Window] = []
+    for window in windows:
+        if group and len(window) * (len(group) + 1) > budget:
+            yield group
+            group = []
+        group.append(window)
+    if group:
+        yield group
+
+
+@torch.inference_mode()
+def _classes(model: Any, group: list[Window], pad: int, device: torch.device, precision: Any) -> list[int]:
+    batch = collate(group, pad).to(device)
+    with autocast(precision, device):
+        logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+    answers: list[int] = logits[batch.rows, batch.columns].argmax(-1).tolist()
+    return answers

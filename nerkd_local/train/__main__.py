@@ -1,0 +1,56 @@
+"""What the launcher starts on every rank: `python -m nerkd_local.train SETTINGS.yaml [key=value ...]`.
+
+Exit codes as everywhere (see `errors`). Under `train.launch`, each machine's first rank leaves the code in a
+file and all exit with 0: launchers turn any other code into 1 and add a traceback of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from nerkd_local import offline
+from nerkd_local.errors import InputError, NerkdError
+from nerkd_local.files import write_text
+from nerkd_local.settings import load_settings
+from nerkd_local.stopping import listen_for_stop
+from nerkd_local.train.launch import ENDING_FILE
+from nerkd_local.train.settings import TrainSettings
+
+
+def main(arguments: list[str]) -> int:
+    """Run this process's rank to its end; returns the exit code. Bugs keep their traceback."""
+    code = 0
+    try:
+        with listen_for_stop() as stop:
+            offline.seal()
+            if not arguments:
+                raise InputError("usage: python -m nerkd_local.train SETTINGS.yaml [key=value ...]")
+            settings = load_settings(TrainSettings, Path(arguments[0]), arguments[1:])
+            _train(settings, stop)
+    except NerkdError as error:
+        # What all ranks say alike, rank 0 says; what one rank says alone, it says itself.
+        if getattr(error, "own", os.environ.get("RANK", "0") == "0"):
+            print(error, file=sys.stderr)
+        code = error.exit_code
+    ending = os.environ.get(ENDING_FILE)
+    if ending is None:
+        return code
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        write_text(Path(ending), str(code))
+    return 0
+
+
+def _train(settings: TrainSettings, stop: object) -> None:
+    from nerkd_local.train.ranks import leave_ranks
+    from nerkd_local.train.run import train
+
+    try:
+        train(settings, stop=lambda: bool(stop))
+    finally:
+        leave_ranks()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,83 @@
+"""The run folder: what lies in it, and whose run it is.
+
+settings.json   the resolved settings            student/      the trained student
+metrics.jsonl   a line every `log_every` steps   checkpoints/  see `student.checkpoint`
+done.json       fingerprints, world size, threads, time; there only when the run is finished
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nerkd_local.errors import InputError
+from nerkd_local.files import atomic_writer, json_line, parse_json, read_json
+from nerkd_local.student.checkpoint import newest_checkpoint
+from nerkd_local.train.identity import check_same_run
+
+FINISHED = -1
+
+
+class RunFolder:
+    """The paths in a run's output folder, and the parts of it that need care. Rank 0 writes."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.settings = output / "settings.json"
+        self.metrics = output / "metrics.jsonl"
+        self.checkpoints = output / "checkpoints"
+        self.student = output / "student"
+        self.done = output / "done.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder, so that no second run writes into it. Raises InputError if one does already."""
+        from filelock import FileLock, Timeout
+
+        self.output.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.output / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(
+                "another run is writing here; wait for it or stop it", path=self.output
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def resume_step(self, fingerprints: Mapping[str, Any]) -> int:
+        """How many steps the newest good checkpoint has; 0 without one; FINISHED if the run is done.
+
+        Raises InputError if what is there belongs to a run with other fingerprints.
+        """
+        if self.done.is_file():
+            check_same_run(read_json(self.done)["fingerprints"], fingerprints, self.done)
+            return FINISHED
+        checkpoint = newest_checkpoint(self.checkpoints)
+        if checkpoint is None:
+            return 0
+        check_same_run(checkpoint.meta["fingerprints"], fingerprints, checkpoint.folder)
+        return checkpoint.step
+
+    def cut_metrics(self, step: int) -> None:
+        """Remove metrics lines of steps after `step`, and a last line that an interruption left torn."""
+        kept = []
+        if self.metrics.exists():
+            for line in self.metrics.read_text(encoding="utf-8").split("\n"):
+                try:
+                    row = parse_json(line)
+                except ValueError:
+                    break
+                if row["step"] <= step:
+                    kept.append(row)
+        with atomic_writer(self.metrics) as stream:
+            stream.writelines(map(json_line, kept))
+
+    def add_metrics(self, row: Mapping[str, Any]) -> None:
+        """Append a metrics line."""
+        with self.metrics.open("a", encoding="utf-8", newline="\n") as stream:
+            stream.write(json_line(row))

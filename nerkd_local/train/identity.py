@@ -1,0 +1,56 @@
+"""What makes two runs the same run: content, not paths, and nothing about the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nerkd_local.errors import InputError
+from nerkd_local.files import existing_file, local_model
+from nerkd_local.fingerprints import digest_file, digest_folder
+from nerkd_local.regimen.plan import Plan
+from nerkd_local.train.settings import TrainSettings
+
+# Where results go, how often something is written, how many threads compute: none of it is the run.
+_NOT_THE_RUN = {"output", "log_every", "checkpoint_every", "keep_checkpoints", "threads"}
+_BY_CONTENT = {"student", "plan", "original", "distilled"}
+
+
+def run_fingerprints(settings: TrainSettings, plan: Plan) -> dict[str, Any]:
+    """The settings that decide the result, with files replaced by SHA-256 of their content, as plain JSON.
+
+    A source that the plan does not use is None. Raises InputError for a file or folder that is not there.
+    """
+    values = settings.model_dump(mode="json", exclude=_NOT_THE_RUN | _BY_CONTENT)
+    values["labels"] = sorted(values["labels"])
+    sources = {"original": settings.original, "distilled": settings.distilled}
+    return {
+        "plan": plan.fingerprint,
+        "student": digest_folder(local_model(settings.student)),
+        **{
+            source: digest_file(existing_file(path)) if path and count else None
+            for (source, path), count in zip(sources.items(), plan.examples.values(), strict=True)
+        },
+        **values,
+    }
+
+
+def check_same_run(there: Mapping[str, Any], here: Mapping[str, Any], path: Path) -> None:
+    """Raise InputError naming each difference, if `path` (with fingerprints `there`) is of another run."""
+    differences = [
+        f"{key} (there {_short(there.get(key))}, now {_short(here.get(key))})"
+        for key in sorted({*there, *here})
+        if there.get(key) != here.get(key)
+    ]
+    if differences:
+        raise InputError(
+            f"is of another run, which differs in {', '.join(differences)}; "
+            "name another output folder, or remove this one",
+            path=path,
+        )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return f"{text[:12]}..." if len(text) == 64 else text

@@ -1,0 +1,71 @@
+"""What one training run is made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from nerkd_local.settings import Settings
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class TrainSettings(Settings):
+    """A run of the plan's optimizer steps, from a pretrained encoder to a saved student."""
+
+    student: Path
+    """Folder of the pretrained encoder."""
+    labels: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Entity types; the student's classes are `O`, `B-x` and `I-x` for each."""
+    plan: Path
+    """Which examples every step sees, as `regimen.plan` saves it."""
+    original: Path | None = None
+    """Human-labelled documents (JSON lines) that the plan's `original` ids name."""
+    distilled: Path | None = None
+    """LLM-labelled documents that the plan's `distilled` ids name."""
+    output: Path
+    """The run folder."""
+    seed: int = 1
+    """Draws the head and the dropout, nothing else: the plan has its own seed."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    schedule: Literal["linear", "constant"] = "linear"
+    """After the warm-up: down to 0 at the last step, or level."""
+    warmup_share: Share = 0.1
+    """The part of the steps over which the rate climbs to `learning_rate`."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Not applied to biases and norms."""
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    dropout: Share | None = None
+    """Replaces the encoder's own rates; None keeps them."""
+
+    max_tokens: Annotated[int, Field(ge=8)] = 256
+    """Sub-tokens a window, the special ones included; longer texts become several windows."""
+    stride: Annotated[int, Field(ge=0)] = 64
+    """Sub-tokens that neighbouring windows share."""
+    micro_batch: Annotated[int, Field(ge=1)] | None = None
+    """Windows a forward; None: 8 on a CPU, a process's whole share of the step elsewhere. Changes the result
+    by rounding only, and by the dropout drawn."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`auto` is bfloat16 autocast where the hardware multiplies it, else float32."""
+    threads: Annotated[int, Field(ge=1)] | None = None
+    """CPU threads a process; None leaves it to the launcher."""
+
+    log_every: Annotated[int, Field(ge=1)] = 10
+    checkpoint_every: Annotated[int, Field(ge=0)] = 0
+    """Steps between checkpoints; 0: only when the run is interrupted."""
+    keep_checkpoints: Annotated[int, Field(ge=1)] = 2
+
+    @model_validator(mode="after")
+    def _labels_are_names(self) -> TrainSettings:
+        for label in self.labels:
+            if not label or label != label.strip("-") or any(letter.isspace() for letter in label):
+                raise ValueError(
+                    f"the label {label!r} is empty, holds a space, or has a hyphen at one end, which IOB2 "
+                    "tags cannot carry"
+                )
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("a label is named twice")
+        return self

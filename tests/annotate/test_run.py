@@ -1,0 +1,162 @@
+"""A corpus through an annotator: everything counted, nothing asked twice, killed or not the same bytes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nerkd_local.annotate.completer import FinishReason
+from nerkd_local.annotate.formats import answer_format
+from nerkd_local.annotate.prompts import Prompt
+from nerkd_local.annotate.run import AnnotationJob, annotate, export
+from nerkd_local.annotate.settings import SamplingSettings
+from nerkd_local.errors import InputError, InterruptedRun
+from nerkd_local.files import read_json_lines
+from nerkd_local.records import Document, Span, from_words
+from nerkd_local.store.answers import AnswerStore
+from tests.fakes.completer import Script, ScriptedCompleter
+
+LABELS = {"PER": "people", "LOC": "places"}
+DOCUMENTS = [from_words(f"s:{n}", ["Ann", f"saw{n}", "Bonn"], (Span(0, 3, "LOC"),)) for n in range(60)]
+
+
+def both(text: str) -> tuple[str, FinishReason]:
+    return "PER\tAnn\nLOC\tBonn", "stop"
+
+
+def job(completer: ScriptedCompleter, max_tokens: int = 50) -> AnnotationJob:
+    prompt = Prompt("standard", LABELS, answer_format("lines"))
+    return AnnotationJob(prompt, SamplingSettings(max_tokens=max_tokens), True, {"kind": "fake"}, lambda: completer)
+
+
+def run(folder: Path, completer: ScriptedCompleter, documents: list[Document] = DOCUMENTS) -> dict[str, Any]:
+    with AnswerStore(folder / "answers.sqlite") as store:
+        number = annotate(documents, job(completer), store, total=len(documents))
+        return export(documents, job(completer), store, number, folder, {})
+
+
+def test_labels_replace_those_the_corpus_carried(tmp_path: Path) -> None:
+    completer = ScriptedCompleter(both)
+    ledger = run(tmp_path, completer)
+    rows = [row for _, row in read_json_lines(tmp_path / "annotations.jsonl")]
+    assert [row["id"] for row in rows] == [document.id for document in DOCUMENTS]
+    assert rows[3]["spans"] == [[0, 3, "PER"], [9, 13, "LOC"]]
+    assert ledger["sentences"]["annotated"] == ledger["sentences_total"] == 60
+    assert ledger["mentions"]["accepted"] == ledger["mentions_total"] == 120
+    assert (ledger["prompt_tokens"], ledger["output_tokens"]) == (180, 240)
+    assert completer.closed
+
+
+SCRIPT: dict[str, tuple[str, FinishReason]] = {
+    "saw0": ("PER\tAnn\nLOC\tBo", "length"),
+    "saw1": ("I cannot do that", "stop"),
+    "saw2": ("", "too_long"),
+    "saw3": ("NONE", "stop"),
+    "saw4": ("PER\tAnn\nPER\tAnn\nLOC\tOslo\nCITY\tBonn\nwell", "stop"),
+}
+
+
+def faulty(text: str) -> tuple[str, FinishReason]:
+    return SCRIPT.get(text.split(" ")[1], both(text))
+
+
+def test_every_fault_has_its_state_and_no_partial_label_survives(tmp_path: Path) -> None:
+    ledger = run(tmp_path, ScriptedCompleter(faulty))
+    rows = [row for _, row in read_json_lines(tmp_path / "annotations.jsonl")][:6]
+    states = [row["meta"]["status"] for row in rows]
+    assert states == ["truncated", "malformed", "too_long", "annotated", "annotated", "annotated"]
+    assert [len(row["spans"]) for row in rows] == [0, 0, 0, 0, 1, 2]
+    assert rows[4]["meta"]["mentions"] == {
+        "accepted": 1, "duplicate": 1, "hallucinated": 1, "bad_type": 1, "malformed": 1
+    }  # fmt: skip
+    assert ledger["mentions"]["truncated"] == 2
+    assert ledger["finish_reasons"] == {"length": 1, "stop": 58, "too_long": 1}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.text(max_size=12), st.sampled_from(["PER\tAnn", "NONE", "LOC\tBonn\nLOC\tBonn"])),
+            st.sampled_from(["stop", "length", "too_long"]),
+        ),
+        min_size=1,
+        max_size=10,
+    )
+)
+def test_the_ledger_conserves_whatever_the_model_says(
+    tmp_path_factory: pytest.TempPathFactory, answers: list[tuple[str, FinishReason]]
+) -> None:
+    folder = tmp_path_factory.mktemp("ledger")
+    documents = DOCUMENTS[: len(answers)]
+    by_text = {document.text: answer for document, answer in zip(documents, answers, strict=True)}
+    ledger = run(folder, ScriptedCompleter(by_text.__getitem__), documents)
+    assert sum(ledger["sentences"].values()) == ledger["sentences_total"] == len(documents)
+    parsed = [answer_format("lines").parse(text) for text, reason in answers if reason != "too_long"]
+    assert sum(ledger["mentions"].values()) == sum(len(p.mentions) + p.malformed for p in parsed)
+    rows = [row for _, row in read_json_lines(folder / "annotations.jsonl")]
+    assert sum(sum(row["meta"]["mentions"].values()) for row in rows) == ledger["mentions_total"]
+
+
+def test_a_crashed_run_goes_on_and_exports_the_same_bytes(tmp_path: Path) -> None:
+    run(tmp_path / "whole", ScriptedCompleter(faulty))
+    crashing = ScriptedCompleter(faulty, dies_after=25, seed=1)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        run(tmp_path / "broken", crashing)
+    assert crashing.closed
+    resumed = ScriptedCompleter(faulty, seed=2)
+    run(tmp_path / "broken", resumed)
+    assert sorted(crashing.asked + resumed.asked) == sorted(document.text for document in DOCUMENTS)
+    for name in ("annotations.jsonl", "ledger.json"):
+        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_finished_run_starts_no_engine(tmp_path: Path) -> None:
+    run(tmp_path, ScriptedCompleter(both))
+    idle = ScriptedCompleter(both)
+    run(tmp_path, idle)
+    assert idle.asked == []
+    assert not idle.closed  # it was never made
+
+
+def test_a_signal_stops_the_run_with_its_answers_stored(tmp_path: Path) -> None:
+    def stopping(text: str) -> tuple[str, FinishReason]:
+        if "saw20" in text:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return both(text)
+
+    first = ScriptedCompleter(stopping)
+    with pytest.raises(InterruptedRun, match=r"of 60 answers are stored; the same command goes on"):
+        run(tmp_path, first)
+    assert 20 < len(first.asked) < 60
+    second = ScriptedCompleter(both)
+    run(tmp_path, second)
+    assert len(first.asked) + len(second.asked) == 60
+
+
+def test_other_settings_are_another_run_in_the_same_store(tmp_path: Path) -> None:
+    with AnswerStore(tmp_path / "answers.sqlite") as store:
+        one = annotate(DOCUMENTS, job(ScriptedCompleter(both)), store, total=60)
+        other = annotate(DOCUMENTS, job(ScriptedCompleter(faulty), max_tokens=51), store, total=60)
+        assert one != other
+        assert store.count(one) == store.count(other) == 60
+        assert {answer.answer for answer in store.answers(one)} == {"PER\tAnn\nLOC\tBonn"}
+
+
+def test_a_changed_corpus_is_refused_with_the_sentence_named(tmp_path: Path) -> None:
+    run(tmp_path, ScriptedCompleter(both))
+    changed = [*DOCUMENTS[:7], from_words("s:7", ["Another", "text"]), *DOCUMENTS[8:]]
+    with pytest.raises(InputError, match=r"sentence 7 is 's:7' now.*the corpus changed"):
+        run(tmp_path, ScriptedCompleter(both), changed)
+
+
+def test_a_grown_corpus_asks_only_the_new_sentences(tmp_path: Path) -> None:
+    run(tmp_path, ScriptedCompleter(both), DOCUMENTS[:40])
+    more = ScriptedCompleter(both)
+    run(tmp_path, more)
+    assert sorted(more.asked) == sorted(document.text for document in DOCUMENTS[40:])

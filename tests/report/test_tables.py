@@ -1,0 +1,111 @@
+"""Tables hold every row as given, and no cell can break out of them."""
+
+import csv
+from dataclasses import replace
+
+import pytest
+
+from nerkd_local.report.rows import ResultRow
+from nerkd_local.report.tables import results_table, write_csv
+
+ROW = ResultRow(
+    regimen="linear",
+    original_size=1000,
+    seeds=2,
+    f1_mean=0.81,
+    f1_low=0.8,
+    f1_high=0.8249,
+    f1_seeds=(0.805, 0.815),
+    lenient_mean=0.82,
+    precision=0.9,
+    recall=0.7363,
+)
+
+
+def read(path):
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.reader(stream))
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_a_table_has_a_line_a_row_in_their_order_with_three_decimals():
+    lines = results_table([ROW, replace(ROW, regimen="cosine", f1_mean=0.9)], level=0.9).splitlines()
+    assert cells(lines[0]) == [
+        "regimen",
+        "original sentences",
+        "seeds",
+        "F1",
+        "90% interval",
+        "lenient F1",
+        "precision",
+        "recall",
+    ]
+    assert cells(lines[2]) == ["linear", "1,000", "2", "0.810", "0.800 to 0.825", "0.820", "0.900", "0.736"]
+    assert cells(lines[3])[:4] == ["cosine", "1,000", "2", "0.900"]
+    assert len(lines) == 4
+
+
+def test_a_name_cannot_break_the_table():
+    lines = results_table([replace(ROW, regimen="a|b\nc\\")]).splitlines()
+    assert len(lines) == 3
+    assert r"| a\|b c\\ " in lines[2]
+
+
+def test_csv_keeps_full_precision_and_separates_several_values_by_spaces(tmp_path):
+    write_csv(tmp_path / "out.csv", [ROW])
+    header, line = read(tmp_path / "out.csv")
+    assert dict(zip(header, line, strict=True)) == {
+        "regimen": "linear",
+        "original_size": "1000",
+        "seeds": "2",
+        "f1_mean": "0.81",
+        "f1_low": "0.8",
+        "f1_high": "0.8249",
+        "f1_seeds": "0.805 0.815",
+        "lenient_mean": "0.82",
+        "precision": "0.9",
+        "recall": "0.7363",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@sum", "'@sum"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "'\r=1"),
+        ("＝1", "'＝1"),
+        (["-1", "2"], "'-1 2"),
+        (-1, "-1"),
+        (-0.5, "-0.5"),
+        ("a=1", "a=1"),
+        ("", ""),
+        (None, ""),
+        ('say "hi", now', 'say "hi", now'),
+        ("two\nlines", "two\nlines"),
+    ],
+)
+def test_csv_text_is_never_a_formula_and_numbers_are_left_alone(tmp_path, value, cell):
+    write_csv(tmp_path / "out.csv", [{"key": value, "other": 1}])
+    assert read(tmp_path / "out.csv")[1] == [cell, "1"]
+
+
+def test_csv_column_names_are_text_too(tmp_path):
+    write_csv(tmp_path / "out.csv", [{"=cmd()": 1}])
+    assert read(tmp_path / "out.csv") == [["'=cmd()"], ["1"]]
+
+
+def test_csv_rows_with_other_keys_leave_cells_empty(tmp_path):
+    write_csv(tmp_path / "out.csv", [{"a": 1}, {"b": 2, "a": 3}])
+    assert read(tmp_path / "out.csv") == [["a", "b"], ["1", ""], ["3", "2"]]
+
+
+def test_csv_of_no_rows_is_an_empty_file(tmp_path):
+    write_csv(tmp_path / "out.csv", [])
+    assert (tmp_path / "out.csv").read_bytes() == b""

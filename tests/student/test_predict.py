@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nerkd_local.records import Document, Span, from_words
+from nerkd_local.student import predict as module
+from nerkd_local.student.encode import Window
+from nerkd_local.student.model import new_student
+from nerkd_local.student.predict import Prediction, batches, predict
+from tests.models import WORDS
+
+
+@pytest.fixture(scope="module")
+def student(encoder: Path) -> tuple[Any, Any]:
+    model, tokenizer = new_student(encoder, ["LOC", "PER"], seed=3)
+    with torch.no_grad():
+        model.classifier.weight.mul_(100)  # so that an untrained head chooses different tags
+    return model, tokenizer
+
+
+def run(student: tuple[Any, Any], documents: list[Document], **options: Any) -> list[Prediction]:
+    defaults = {"device": torch.device("cpu"), "max_tokens": 16, "stride": 4, "precision": "fp32"}
+    return list(predict(*student, documents, **{**defaults, **options}))
+
+
+@given(st.lists(st.lists(st.sampled_from([*WORDS, "Zürich", "\u200b", "\x07", "x" * 40]), max_size=30), max_size=6))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_token_of_every_document_gets_one_tag_in_order(
+    student: tuple[Any, Any], sentences: list[list[str]]
+) -> None:
+    documents = [from_words(f"d{number}", words) for number, words in enumerate(sentences)]
+    predictions = run(student, documents)
+    assert [answer.document.id for answer in predictions] == [document.id for document in documents]
+    for words, answer in zip(sentences, predictions, strict=True):
+        assert len(answer.tags) == len(words)
+        assert all(tag == "O" for word, tag in zip(words, answer.tags, strict=True) if word in "\u200b\x07")
+
+
+def test_answers_do_not_depend_on_batch_size_or_neighbours(student: tuple[Any, Any]) -> None:
+    documents = [from_words(f"d{n}", (WORDS * 3)[n : n + 1 + 3 * n]) for n in range(10)]
+    together = run(student, documents)
+    assert run(student, documents, tokens_per_batch=1) == together
+    assert [run(student, [document])[0] for document in documents] == together
+    assert len({tag for answer in together for tag in answer.tags}) > 1
+
+
+def test_long_texts_are_read_whole(student: tuple[Any, Any]) -> None:
+    (answer,) = run(student, [from_words("long", WORDS * 20)])
+    assert len(answer.tags) == 240
+    assert set(answer.tags[-100:]) != {"O"}
+
+
+def test_the_students_spans_replace_the_documents_own(student: tuple[Any, Any]) -> None:
+    document = from_words("d", ["Anna", "\u200b"], (Span(5, 6, "PER"),), {"line": 3})
+    (answer,) = run(student, [document])
+    assert answer.document.meta == {"line": 3}
+    assert all(span.end <= 4 for span in answer.document.spans)
+
+
+def test_documents_are_read_a_chunk_at_a_time(
+    student: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_CHUNK", 2)
+    taken: list[str] = []
+
+    def stream() -> Iterator[Document]:
+        for number in range(5):
+            taken.append(f"d{number}")
+            yield from_words(f"d{number}", ["paris"])
+
+    answers = predict(*student, stream(), device=torch.device("cpu"), max_tokens=16, stride=4)
+    assert next(answers).document.id == "d0"
+    assert taken == ["d0", "d1"]
+    assert [answer.document.id for answer in answers] == ["d1", "d2", "d3", "d4"]
+
+
+def test_batches_hold_as_many_windows_as_the_budget_allows(student: tuple[Any, Any]) -> None:
+    windows = [Window(torch.zeros(length).numpy(), None, None) for length in (2, 3, 3, 4, 9)]  # type: ignore[arg-type]
+    assert [[len(window) for window in group] for group in batches(windows, 8)] == [[2, 3], [3, 4], [9]]
