@@ -109,13 +109,9 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             value = parse_json(line)
         except ValueError as error:
-            raise InputError(
-                f"not valid JSON ({error}); one object a line is needed", path=path, line=number
-            ) from None
+            raise InputError(f"not valid JSON ({error}); one object a line is needed", path=path, line=number) from None
         if not isinstance(value, dict):
-            raise InputError(
-                f"a JSON {type(value).__name__}; one object a line is needed", path=path, line=number
-            )
+            raise InputError(f"a JSON {type(value).__name__}; one object a line is needed", path=path, line=number)
         yield number, value
 
 
@@ -130,9 +126,7 @@ def read_json(path: Path) -> Any:
 def parse_json(text: str) -> Any:
     """JSON, strictly: repeated keys, NaN, infinities and lone surrogates raise ValueError."""
     try:
-        value = json.loads(
-            text, object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite_float
-        )
+        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite_float)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if "\\u" in text:  # only an escape can smuggle half a character in

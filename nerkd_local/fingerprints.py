@@ -21,9 +21,7 @@ def digest(*fields: str | bytes | int) -> str:
 
 def digest_json(value: Any) -> str:
     """SHA-256 (hex) of a JSON value, independent of key order. Raises ValueError for NaN and infinities."""
-    return digest(
-        json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    )
+    return digest(json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
 def digest_file(path: Path) -> str:

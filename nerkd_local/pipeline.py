@@ -37,9 +37,7 @@ def run_experiment(settings: ExperimentSettings, say: Callable[[str], None]) -> 
         say(f"annotate {source.name} with {settings.annotator.name} -> {folder.annotation(source.name)}")
         say(
             describe(
-                annotate_folder(
-                    folder.annotation(source.name), settings.annotator, pool, seed=settings.sample_seed
-                )
+                annotate_folder(folder.annotation(source.name), settings.annotator, pool, seed=settings.sample_seed)
             )
         )
     annotator = score_annotator(settings, folder)

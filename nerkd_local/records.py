@@ -43,9 +43,7 @@ class Document:
         end = 0
         for token in self.tokens:
             if not end <= token[0] < token[1] <= len(self.text):
-                raise ValueError(
-                    f"token {token} is empty, out of order or outside the text (length {len(self.text)})"
-                )
+                raise ValueError(f"token {token} is empty, out of order or outside the text (length {len(self.text)})")
             end = token[1]
         if not self.spans:
             return

@@ -83,9 +83,7 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], Places]:
         value = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        raise InputError(
-            f"not valid YAML: {error.problem}", path=path, line=mark.line + 1 if mark else None
-        ) from None
+        raise InputError(f"not valid YAML: {error.problem}", path=path, line=mark.line + 1 if mark else None) from None
     except yaml.YAMLError as error:
         raise InputError(f"not valid YAML: {' '.join(str(error).split())}", path=path) from None
     if not isinstance(value, dict):
@@ -120,9 +118,7 @@ def _note_places(path: Path, node: yaml.Node | None, at: Location, places: Place
 
 
 def _override_key(override: str) -> Location:
-    return tuple(
-        int(part) if part.isdigit() else part for part in override.partition("=")[0].strip().split(".")
-    )
+    return tuple(int(part) if part.isdigit() else part for part in override.partition("=")[0].strip().split("."))
 
 
 def _apply(value: dict[str, Any], override: str) -> Location:
@@ -144,10 +140,11 @@ def _apply(value: dict[str, Any], override: str) -> Location:
             here = here[part]
         else:
             raise InputError(f"--set {override!r}: {part!r} is not a section of the settings")
-    if isinstance(here, dict) or (isinstance(here, list) and isinstance(last, int) and last < len(here)):
+    if (isinstance(here, list) and isinstance(last, int) and last < len(here)) or isinstance(here, dict):
         here[last] = new
-        return key
-    raise InputError(f"--set {override!r}: {last!r} is not a key there")
+    else:
+        raise InputError(f"--set {override!r}: {last!r} is not a key there")
+    return key
 
 
 def _explain(cls: type[BaseModel], path: Path, places: Places, error: ValidationError) -> list[str]:

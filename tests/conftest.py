@@ -10,9 +10,10 @@ import os
 import socket
 from pathlib import Path
 
-from nerkd_local import offline
+from nerkd_local import offline, threads
 
 offline.seal()
+threads.wait_politely()
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402

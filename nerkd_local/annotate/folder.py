@@ -53,9 +53,7 @@ def annotate_folder(
         return export(documents, job, store, run_id, folder, inputs)
 
 
-def prepare_job(
-    settings: AnnotatorSettings, pool: Sequence[Document] = (), *, seed: int = 0
-) -> AnnotationJob:
+def prepare_job(settings: AnnotatorSettings, pool: Sequence[Document] = (), *, seed: int = 0) -> AnnotationJob:
     """What the settings ask of every sentence, and of which engine. Starts nothing."""
     demonstrations = choose_demonstrations(pool, list(settings.labels), settings.shots, seed)
     return AnnotationJob(

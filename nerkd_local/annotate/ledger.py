@@ -48,9 +48,7 @@ class Ledger:
 
 def describe(ledger: Mapping[str, Any]) -> str:
     """Two lines for a person, from `Ledger.to_json`: states that did not occur are left out."""
-    return "\n".join(
-        f"{kind}: {_line(ledger[kind], ledger[f'{kind}_total'])}" for kind in ("sentences", "mentions")
-    )
+    return "\n".join(f"{kind}: {_line(ledger[kind], ledger[f'{kind}_total'])}" for kind in ("sentences", "mentions"))
 
 
 def _line(counts: Mapping[str, int], total: int) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-_QUOTES = str.maketrans(
-    {"‘": "'", "’": "'", "“": '"', "”": '"', "`": "'", "–": "-", "—": "-", "‐": "-", "‑": "-"}
-)
+_QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "`": "'", "–": "-", "—": "-", "‐": "-", "‑": "-"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +45,7 @@ def fold(text: str) -> Folded:
 
 
 def _fold_cluster(cluster: str) -> str:
-    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", cluster).casefold()).translate(
-        _QUOTES
-    )
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", cluster).casefold()).translate(_QUOTES)
     return "".join(
         " " if character.isspace() else character
         for character in plain

@@ -48,9 +48,7 @@ class Prompt:
     @cached_property
     def prefix(self) -> tuple[Message, ...]:
         """The messages that every sentence shares."""
-        source = (
-            files("nerkd_local.annotate").joinpath("templates", f"{self.version}.jinja").read_text("utf-8")
-        )
+        source = files("nerkd_local.annotate").joinpath("templates", f"{self.version}.jinja").read_text("utf-8")
         environment = jinja2.Environment(
             undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
         )
@@ -82,9 +80,7 @@ class Prompt:
         return digest(self.version, self.format.name, *turns)
 
 
-def choose_demonstrations(
-    pool: Sequence[Document], labels: Sequence[str], count: int, seed: int
-) -> list[Document]:
+def choose_demonstrations(pool: Sequence[Document], labels: Sequence[str], count: int, seed: int) -> list[Document]:
     """Worked examples from human-labelled sentences, fixed by the seed.
 
     In seeded order, first those that show a type not shown yet, then the next ones, so that few examples
@@ -92,7 +88,8 @@ def choose_demonstrations(
     """
     by_id = {document.id: document for document in pool}
     order = [by_id[id] for id in hash_order(by_id, "demonstrations", seed)]
-    missing, chosen = set(labels), []
+    missing = set(labels)
+    chosen: list[Document] = []
     for document in order:
         shown = {span.label for span in document.spans} & missing
         if shown and len(chosen) < count:

@@ -109,9 +109,7 @@ def annotate(documents: Iterable[Document], job: AnnotationJob, store: AnswerSto
         store.commit()
         if stop:
             done = store.count(run_id)
-            raise InterruptedRun(
-                f"stopped: {done:,} of {total:,} answers are stored; the same command goes on"
-            )
+            raise InterruptedRun(f"stopped: {done:,} of {total:,} answers are stored; the same command goes on")
     finally:
         completer.close()
     return run_id
@@ -199,9 +197,7 @@ def _with_answers(
         answer = next(answers, None)
 
 
-def _unanswered(
-    documents: Iterable[Document], store: AnswerStore, run_id: int
-) -> Iterator[tuple[int, Document]]:
+def _unanswered(documents: Iterable[Document], store: AnswerStore, run_id: int) -> Iterator[tuple[int, Document]]:
     for number, (document, answer) in enumerate(_with_answers(documents, store, run_id)):
         if answer is None:
             yield number, document

@@ -15,9 +15,7 @@ from nerkd_local.cli.options import PATH, corpus_format, overrides
 @click.argument("corpus", type=PATH)
 @click.option("--output", type=PATH, required=True, help="Folder for the store, the labels and the ledger.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many sentences.")
-@click.option(
-    "--examples", type=PATH, help="Human-labelled corpus to draw the prompt's worked examples from."
-)
+@click.option("--examples", type=PATH, help="Human-labelled corpus to draw the prompt's worked examples from.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws the worked examples.")
 @corpus_format
 @overrides
@@ -45,9 +43,7 @@ def command(
     from nerkd_local.corpus.settings import CorpusSettings
     from nerkd_local.settings import find_named, load_settings, save_settings
 
-    settings = load_settings(
-        AnnotatorSettings, find_named(annotator, configs_folder("annotators")), overrides
-    )
+    settings = load_settings(AnnotatorSettings, find_named(annotator, configs_folder("annotators")), overrides)
     source = CorpusSettings.model_validate({"path": corpus, "format": format, "encoding": encoding})
     pool = list(read_corpus(CorpusSettings(path=examples))) if examples else []
     write_documents(output / "corpus.jsonl", islice(read_corpus(source), limit))

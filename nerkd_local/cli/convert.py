@@ -31,8 +31,6 @@ def command(corpus: Path, output: Path, scheme: str, format: str, encoding: str)
     writers = {".conll": write_conll, ".jsonl": write_documents}
     if output.suffix not in writers:
         raise InputError("the output's extension must be .conll or .jsonl", path=output)
-    settings = CorpusSettings.model_validate(
-        {"path": corpus, "format": format, "encoding": encoding, "scheme": scheme}
-    )
+    settings = CorpusSettings.model_validate({"path": corpus, "format": format, "encoding": encoding, "scheme": scheme})
     count = writers[output.suffix](output, read_corpus(settings))
     click.echo(f"{count:,} sentences -> {output}")

@@ -31,9 +31,7 @@ def command(gold: Path, predicted: Path, limit: int | None, output: Path | None)
     gold_documents = islice(read_corpus(CorpusSettings(path=gold)), limit)
     pairs = match_tags(gold_documents, read_corpus(CorpusSettings(path=predicted)), predicted)
     rows = scores_to_rows(score_tags(*pairs))
-    shown = [
-        [f"{value:.3f}" if isinstance(value, float) else value for value in row.values()] for row in rows
-    ]
+    shown = [[f"{value:.3f}" if isinstance(value, float) else value for value in row.values()] for row in rows]
     click.echo(tabulate(shown, list(rows[0]), disable_numparse=True))
     if output:
         write_text(output, "".join(map(json_line, rows)))

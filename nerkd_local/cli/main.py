@@ -9,6 +9,7 @@ import click
 
 from nerkd_local import __version__, offline
 from nerkd_local.errors import InterruptedRun, NerkdError
+from nerkd_local.threads import wait_politely
 
 COMMANDS = {
     "run": "Run a whole experiment: annotate, train under every regimen, score, tabulate.",
@@ -52,6 +53,7 @@ def nerkd() -> None:
 def main() -> None:
     """The console script."""
     offline.seal()
+    wait_politely()
     try:
         code = nerkd.main(prog_name="nerkd", standalone_mode=False)
     except click.ClickException as error:

@@ -32,9 +32,7 @@ def command(
     from nerkd_local.regimen.catalog import load_regimen
     from nerkd_local.regimen.plan import build_plan, save_plan
 
-    ids = [
-        [document.id for document in read_documents(path)] if path else [] for path in (original, distilled)
-    ]
+    ids = [[document.id for document in read_documents(path)] if path else [] for path in (original, distilled)]
     chosen = load_regimen(regimen, configs_folder("regimens"))
     plan = build_plan(chosen, *ids, steps=steps, batch_size=batch_size, seed=seed)
     save_plan(plan, output)

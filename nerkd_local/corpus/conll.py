@@ -26,9 +26,7 @@ class ColumnSentence(NamedTuple):
     tags: list[str] | None
 
 
-def read_conll(
-    path: Path, *, encoding: str = "utf-8", scheme: Literal["auto"] | Scheme = "auto"
-) -> Iterator[Document]:
+def read_conll(path: Path, *, encoding: str = "utf-8", scheme: Literal["auto"] | Scheme = "auto") -> Iterator[Document]:
     """The sentences of a column file, in file order, tags turned into spans.
 
     Ids are `<stem>:<n>`, n counting sentences from 0; `-DOCSTART-` lines are none, they count the k of
@@ -139,6 +137,4 @@ def _check_columns(document: Document, words: list[str]) -> None:
         if text == _DOCUMENT_START or not _NEVER_IN_A_WORD.isdisjoint(text):
             problem = f"has the word or label {text!r}"
     if problem:
-        raise InputError(
-            f"sentence {document.id!r} {problem}, which CoNLL columns cannot hold; write JSON lines"
-        )
+        raise InputError(f"sentence {document.id!r} {problem}, which CoNLL columns cannot hold; write JSON lines")

@@ -70,9 +70,7 @@ def _record(value: Mapping[str, Any], default_id: str, scheme: Scheme) -> Docume
     return Document(id, text, tokens, spans, meta)
 
 
-def _text_and_tokens(
-    value: Mapping[str, Any], spans: Sequence[Span]
-) -> tuple[str, tuple[tuple[int, int], ...]]:
+def _text_and_tokens(value: Mapping[str, Any], spans: Sequence[Span]) -> tuple[str, tuple[tuple[int, int], ...]]:
     words = value.get("tokens")
     has_words = isinstance(words, list) and any(isinstance(word, str) for word in words)
     if "text" not in value:

@@ -93,9 +93,7 @@ class UniqueIds:
 def parse_string(value: Any, name: str, *, empty: bool = False) -> str:
     """The value, if it is a string. Raises ValueError otherwise."""
     if not isinstance(value, str) or not (value or empty):
-        raise ValueError(
-            f"{name!r} is {_shown(value)}, not a string{'' if empty else ' with something in it'}"
-        )
+        raise ValueError(f"{name!r} is {_shown(value)}, not a string{'' if empty else ' with something in it'}")
     return value
 
 

@@ -53,9 +53,7 @@ def _reader(settings: CorpusSettings) -> Callable[[CorpusSettings], Iterator[Doc
         raise InputError("is a file; `encodings` is for folders, declare `encoding` instead", path=path)
     format = settings.format if settings.format != "auto" else _FORMATS.get(path.suffix)
     if format is None:
-        problem = (
-            f"the extension {path.suffix!r} does not say what this is; declare `format`: conll, jsonl or text"
-        )
+        problem = f"the extension {path.suffix!r} does not say what this is; declare `format`: conll, jsonl or text"
         raise InputError(problem, path=path)
     if settings.wrapped and format != "text":
         raise InputError(f"`wrapped` is for text, and this is {format}; leave it out", path=path)
@@ -68,9 +66,7 @@ def _read_columns(settings: CorpusSettings) -> Iterator[Document]:
 
 def _read_json(settings: CorpusSettings) -> Iterator[Document]:
     if codecs.lookup(settings.encoding).name != "utf-8":
-        raise InputError(
-            "JSON lines are always UTF-8; convert the file and leave `encoding` out", path=settings.path
-        )
+        raise InputError("JSON lines are always UTF-8; convert the file and leave `encoding` out", path=settings.path)
     return read_foreign(settings.path, scheme=settings.scheme)
 
 
@@ -114,9 +110,7 @@ def _text_files(folder: Path) -> dict[str, Path]:
         try:
             name.encode("utf-8")
         except UnicodeEncodeError:
-            problem = (
-                f"the file name {name!r} is not UTF-8, and the sentences' ids begin with it; rename the file"
-            )
+            problem = f"the file name {name!r} is not UTF-8, and the sentences' ids begin with it; rename the file"
             raise InputError(problem, path=folder) from None
     return dict(sorted(files.items()))
 

@@ -105,9 +105,7 @@ def to_iob2(tags: Sequence[str], scheme: Scheme) -> list[str]:
     for index, (prefix, label) in enumerate(parsed):
         continues = prefix in "IE" and previous[0] in "BI" and previous[1] == label
         if prefix in "ES" and scheme != "BIOES":
-            raise TagError(
-                f"{tags[index]!r} is no {scheme} tag; correct it, or declare the scheme BIOES", index
-            )
+            raise TagError(f"{tags[index]!r} is no {scheme} tag; correct it, or declare the scheme BIOES", index)
         if prefix in "IE" and not continues and scheme != "IOB1":
             raise TagError(
                 f"{tags[index]!r} continues no mention of {label}; correct it to B-{label} if a mention "
@@ -124,9 +122,7 @@ def to_iob2(tags: Sequence[str], scheme: Scheme) -> list[str]:
     return result
 
 
-def tags_to_spans(
-    tags: Sequence[str], tokens: Sequence[tuple[int, int]], *, strict: bool
-) -> tuple[Span, ...]:
+def tags_to_spans(tags: Sequence[str], tokens: Sequence[tuple[int, int]], *, strict: bool) -> tuple[Span, ...]:
     """The mentions that IOB2 tags express, as spans over the tokens' offsets.
 
     An I- that continues no mention of its label: `strict` drops it (and ends the mention before it), which is

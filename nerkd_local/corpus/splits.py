@@ -31,9 +31,7 @@ def nested_subsets(ids: Iterable[str], sizes: Iterable[int], seed: int) -> dict[
         if id == following:
             raise InputError(f"the id {id!r} occurs more than once; ids must be unique to draw subsets")
     if len(order) < wanted[-1]:
-        raise InputError(
-            f"a subset of {wanted[-1]} sentences is asked for, but there are {len(order)}; ask for fewer"
-        )
+        raise InputError(f"a subset of {wanted[-1]} sentences is asked for, but there are {len(order)}; ask for fewer")
     return {size: tuple(order[:size]) for size in wanted}
 
 

@@ -53,9 +53,7 @@ def check_tags(gold: Sequence[Tags], predicted: Sequence[Tags]) -> None:
     Also refused is a label that begins or ends with a hyphen: seqeval would read `B-X-` as the label X.
     """
     if len(gold) != len(predicted):
-        raise InputError(
-            f"{len(predicted)} predicted sentences for {len(gold)} gold ones; score the same sentences"
-        )
+        raise InputError(f"{len(predicted)} predicted sentences for {len(gold)} gold ones; score the same sentences")
     for number, (gold_tags, predicted_tags) in enumerate(zip(gold, predicted, strict=True)):
         if len(gold_tags) != len(predicted_tags):
             raise InputError(

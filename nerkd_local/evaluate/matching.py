@@ -24,13 +24,9 @@ def match_tags(
     for document in gold:
         answer = by_id.pop(document.id, None)
         if answer is None:
-            raise InputError(
-                f"has no prediction for sentence {document.id!r}; score what was predicted", path=path
-            )
+            raise InputError(f"has no prediction for sentence {document.id!r}; score what was predicted", path=path)
         if answer.words != document.words:
-            raise InputError(
-                f"the tokens of sentence {document.id!r} are not those of the gold corpus", path=path
-            )
+            raise InputError(f"the tokens of sentence {document.id!r} are not those of the gold corpus", path=path)
         gold_tags.append(spans_to_tags(document))
         predicted_tags.append(list(answer.meta.get("tags") or spans_to_tags(answer)))
     if by_id:

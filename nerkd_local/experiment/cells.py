@@ -111,9 +111,7 @@ def run_cell(cell: Cell, settings: ExperimentSettings, folder: RunFolder) -> dic
     save_settings(training, here / "train.yaml")
     code = launch(here / "train.yaml", configs_folder("accelerate") / f"{settings.accelerate}.yaml")
     if code == InterruptedRun.exit_code:
-        raise InterruptedRun(
-            f"stopped while training {cell.name}; the same command goes on from its checkpoint"
-        )
+        raise InterruptedRun(f"stopped while training {cell.name}; the same command goes on from its checkpoint")
     if code:
         raise NerkdError(f"training {cell.name} failed with exit code {code}; its messages are above")
     result = {

@@ -46,9 +46,7 @@ def prepare(settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
         "fingerprint": fingerprint,
         "evaluation": {"sentences": write_documents(folder.evaluation, read_corpus(evaluation))},
         "original": _prepare_original(settings, folder),
-        "distilled": {
-            source.name: _prepare_source(settings, source, folder) for source in settings.distilled
-        },
+        "distilled": {source.name: _prepare_source(settings, source, folder) for source in settings.distilled},
     }
     write_json(folder.preparation, report)  # last: its presence says that all of it is there
     return report
@@ -70,9 +68,7 @@ def _prepare_original(settings: ExperimentSettings, folder: RunFolder) -> dict[s
     }
 
 
-def _prepare_source(
-    settings: ExperimentSettings, source: DistilledSettings, folder: RunFolder
-) -> dict[str, Any]:
+def _prepare_source(settings: ExperimentSettings, source: DistilledSettings, folder: RunFolder) -> dict[str, Any]:
     corpus = settings.corpus(source.corpus)
     largest = folder.original(max(settings.original.sizes))
     in_evaluation = find_duplicates(read_corpus(corpus), read_documents(folder.evaluation)).training_ids

@@ -38,9 +38,7 @@ def write_results(
         for score in result["scores"]
     ]
     scores += [
-        {"annotator": settings.annotator.name, "source": source, **s}
-        for source in annotator
-        for s in annotator[source]
+        {"annotator": settings.annotator.name, "source": source, **s} for source in annotator for s in annotator[source]
     ]
     write_json_lines(folder.results / "scores.jsonl", scores)
     write_csv(folder.results / "table.csv", rows)
@@ -99,9 +97,7 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _schedules(
-    settings: ExperimentSettings, rows: Sequence[ResultRow], distilled: int
-) -> dict[str, list[float]]:
+def _schedules(settings: ExperimentSettings, rows: Sequence[ResultRow], distilled: int) -> dict[str, list[float]]:
     """Each regimen's distilled share over training, at the largest original size where it depends on sizes."""
     largest = max(row.original_size for row in rows)
     curves = {}

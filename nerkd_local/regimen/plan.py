@@ -145,21 +145,15 @@ def load_plan(path: Path) -> Plan:
         raise InputError(f"is not a plan (its first line does not say {_FORMAT!r})", path=path, line=1)
     try:
         regimen, seed, batch_size = dict(header["regimen"]), int(header["seed"]), int(header["batch_size"])
-        pools = {
-            source: Pool(int(header[source]["size"]), str(header[source]["digest"])) for source in _SOURCES
-        }
+        pools = {source: Pool(int(header[source]["size"]), str(header[source]["digest"])) for source in _SOURCES}
         expected_steps, expected = int(header["steps"]), str(header["fingerprint"])
     except (KeyError, TypeError, ValueError):
-        raise InputError(
-            "the plan's first line is damaged; build the plan again", path=path, line=1
-        ) from None
+        raise InputError("the plan's first line is damaged; build the plan again", path=path, line=1) from None
     steps: list[PlanStep] = []
     for line, value in lines:
         steps.append(_plan_step(value, len(steps), batch_size, path, line))
     if len(steps) != expected_steps:
-        raise InputError(
-            f"has {len(steps)} steps and announces {expected_steps}; build the plan again", path=path
-        )
+        raise InputError(f"has {len(steps)} steps and announces {expected_steps}; build the plan again", path=path)
     plan = Plan(regimen, seed, batch_size, pools["original"], pools["distilled"], tuple(steps))
     if plan.fingerprint != expected:
         raise InputError(
@@ -195,9 +189,7 @@ def _plan_lines(plan: Plan) -> Iterator[dict[str, Any]]:
 
 def _plan_step(value: Mapping[str, Any], number: int, batch_size: int, path: Path, line: int) -> PlanStep:
     if value.keys() != {"step", *_SOURCES} or value["step"] != number:
-        raise InputError(
-            f"step {number} of the plan was expected here; build the plan again", path=path, line=line
-        )
+        raise InputError(f"step {number} of the plan was expected here; build the plan again", path=path, line=line)
     ids: list[tuple[str, ...]] = []
     for source in _SOURCES:
         given = value[source]

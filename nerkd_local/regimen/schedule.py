@@ -41,9 +41,7 @@ class Constant(Settings):
     def at(self, t: Array) -> Array:
         """w(t), shape (S,). Raises ValueError while the share is `proportional`: see `Regimen.resolved`."""
         if self.share == "proportional":
-            raise ValueError(
-                "a proportional share needs the sizes of the sources; call Regimen.resolved first"
-            )
+            raise ValueError("a proportional share needs the sizes of the sources; call Regimen.resolved first")
         return np.full(t.shape, self.share, dtype=np.float64)
 
 

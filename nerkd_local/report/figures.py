@@ -119,9 +119,7 @@ def _draw_grid(axes: Axes, number: int) -> None:
         axes.axhline(border - 0.5, color=_FAINT, linewidth=0.8, zorder=0, clip_on=False)
 
 
-def _draw_scores(
-    axes: Axes, rows: Sequence[ResultRow], names: list[str], sizes: list[int], row_in: float
-) -> None:
+def _draw_scores(axes: Axes, rows: Sequence[ResultRow], names: list[str], sizes: list[int], row_in: float) -> None:
     axes.set_yticks(range(len(names)), names, fontsize=10)
     for row in rows:
         color = _size_color(sizes, row.original_size)
@@ -131,9 +129,7 @@ def _draw_scores(
         if row.seeds > 1:
             # a little below the line, or the dot would hide the seeds in the middle
             below = [y + 0.085 / row_in] * len(row.f1_seeds)
-            axes.plot(
-                row.f1_seeds, below, "o", markersize=3.4, color="none", markeredgecolor=color, alpha=0.8
-            )
+            axes.plot(row.f1_seeds, below, "o", markersize=3.4, color="none", markeredgecolor=color, alpha=0.8)
         axes.annotate(
             f"{row.f1_mean:.3f}",
             (1, y),

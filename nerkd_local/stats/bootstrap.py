@@ -84,9 +84,7 @@ def f1_difference(
     if counts_a.shape[1] != counts_b.shape[1]:
         raise ValueError(f"{counts_a.shape[1]} and {counts_b.shape[1]} sentences; test both on the same ones")
     if paired_seeds and len(counts_a) != len(counts_b):
-        raise ValueError(
-            f"{len(counts_a)} and {len(counts_b)} seeds cannot be paired; set paired_seeds=False"
-        )
+        raise ValueError(f"{len(counts_a)} and {len(counts_b)} seeds cannot be paired; set paired_seeds=False")
     sentence_draws, seed_draws = _generators(seed, resamples, level)
     a, b = _resampled_f1([counts_a, counts_b], resamples, sentence_draws)
     if paired_seeds:
@@ -140,11 +138,7 @@ def _generators(seed: int, resamples: int, level: float) -> list[np.random.Gener
 
 def _check(counts: Counts) -> None:
     if counts.ndim != 3 or counts.shape[2] != 3 or 0 in counts.shape:
-        raise ValueError(
-            f"counts have the shape {counts.shape}; (seeds, sentences, 3) is needed, none of them 0"
-        )
+        raise ValueError(f"counts have the shape {counts.shape}; (seeds, sentences, 3) is needed, none of them 0")
     correct, predicted, gold = counts[..., 0], counts[..., 1], counts[..., 2]
     if bool(np.any((correct < 0) | (correct > predicted) | (correct > gold))):
-        raise ValueError(
-            "counts are impossible: correct entities must be among the predicted and the gold ones"
-        )
+        raise ValueError("counts are impossible: correct entities must be among the predicted and the gold ones")

@@ -98,9 +98,7 @@ class AnswerStore:
             self._database.execute("PRAGMA synchronous=FULL")
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
             if version not in (0, _SCHEMA_VERSION):
-                raise InputError(
-                    f"a store of version {version}; this tool writes version {_SCHEMA_VERSION}", path=path
-                )
+                raise InputError(f"a store of version {version}; this tool writes version {_SCHEMA_VERSION}", path=path)
             self._database.executescript(_SCHEMA)
             self._database.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
         except sqlite3.DatabaseError as error:
@@ -182,7 +180,5 @@ class AnswerStore:
 
     def count(self, run_id: int) -> int:
         """How many answers a run holds."""
-        (count,) = self._database.execute(
-            "SELECT count(*) FROM answers WHERE run_id = ?", (run_id,)
-        ).fetchone()
+        (count,) = self._database.execute("SELECT count(*) FROM answers WHERE run_id = ?", (run_id,)).fetchone()
         return int(count)

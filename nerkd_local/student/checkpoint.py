@@ -65,8 +65,7 @@ def save_checkpoint(
             save_file(plain, staging / f"{name}.safetensors")
         write_json(staging / _META, dict(meta))
         files = {
-            path.name: {"size": path.stat().st_size, "sha256": digest_file(path)}
-            for path in sorted(staging.iterdir())
+            path.name: {"size": path.stat().st_size, "sha256": digest_file(path)} for path in sorted(staging.iterdir())
         }
         write_json(staging / _MANIFEST, {"step": step, "files": files})
         staging.chmod(0o755)

@@ -29,9 +29,7 @@ def pick_precision(wanted: Precision, device: torch.device) -> Literal["fp32", "
 
 def autocast(precision: Literal["fp32", "bf16"], device: torch.device) -> AbstractContextManager[Any]:
     """The autocast block for one forward."""
-    block: AbstractContextManager[Any] = torch.autocast(
-        device.type, torch.bfloat16, enabled=precision == "bf16"
-    )
+    block: AbstractContextManager[Any] = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
     return block
 
 

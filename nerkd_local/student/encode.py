@@ -59,9 +59,7 @@ class Batch(NamedTuple):
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
 
 
-def encode(
-    tokenizer: Any, sentences: Sequence[Sequence[str]], *, max_tokens: int, stride: int
-) -> list[list[Window]]:
+def encode(tokenizer: Any, sentences: Sequence[Sequence[str]], *, max_tokens: int, stride: int) -> list[list[Window]]:
     """The windows of each sentence (a list of words), in order.
 
     `max_tokens` counts the special tokens; `stride` is how many sub-tokens neighbouring windows share at
@@ -95,9 +93,7 @@ def encode(
     ]
 
 
-def cut(
-    ids: Sequence[int], word_of: Sequence[int], frame: Frame, *, capacity: int, stride: int
-) -> list[Window]:
+def cut(ids: Sequence[int], word_of: Sequence[int], frame: Frame, *, capacity: int, stride: int) -> list[Window]:
     """Cut one text's sub-tokens (`word_of`: the word each belongs to, ascending) into windows.
 
     The windows are as few as `capacity` and `stride` allow and evenly spaced, so overlaps are as equal as

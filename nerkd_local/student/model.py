@@ -20,9 +20,7 @@ _HEADS = ("classifier", "score")  # what transformers calls the last layer of it
 _HEAD_DEVIATION = 0.02  # BERT's initializer_range
 
 
-def new_student(
-    folder: Path, labels: Iterable[str], seed: int, *, dropout: float | None = None
-) -> tuple[Any, Any]:
+def new_student(folder: Path, labels: Iterable[str], seed: int, *, dropout: float | None = None) -> tuple[Any, Any]:
     """The encoder in `folder` with a head for the IOB2 tags of `labels`, in float32, and its tokenizer.
 
     Only the head is new: normal with deviation 0.02, zero bias, drawn from `seed` alone; a head the folder
@@ -102,9 +100,7 @@ def check_length(model: Any, max_tokens: int) -> None:
     if model.config.model_type in _OFFSET_POSITIONS:
         positions -= model.config.pad_token_id + 1
     if max_tokens > positions:
-        raise InputError(
-            f"max_tokens {max_tokens} is more than this encoder can read; set {positions} or less"
-        )
+        raise InputError(f"max_tokens {max_tokens} is more than this encoder can read; set {positions} or less")
 
 
 # RoBERTa and its kin number positions from the padding id on, so some of the table is never used.
@@ -154,13 +150,9 @@ def _tokenizer(folder: Path, model_type: str) -> Any:
     from transformers import AutoTokenizer
 
     options = {"add_prefix_space": True} if model_type in _BYTE_LEVEL else {}
-    tokenizer = AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False, **options
-    )
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
     if not tokenizer.is_fast:
-        raise InputError(
-            "has no tokenizer.json; words cannot be traced through a slow tokenizer", path=folder
-        )
+        raise InputError("has no tokenizer.json; words cannot be traced through a slow tokenizer", path=folder)
     if tokenizer.pad_token_id is None:
         raise InputError("its tokenizer has no padding token; name one in tokenizer_config.json", path=folder)
     return tokenizer
@@ -184,9 +176,7 @@ def _draw_head(layer: Any, seed: int) -> None:
 
 def _check_loaded(folder: Path, report: dict[str, Any], allowed: Sequence[str]) -> None:
     mismatched = [entry[0] for entry in report["mismatched_keys"]]
-    lacking = [
-        name for name in sorted({*report["missing_keys"], *mismatched}) if name.split(".")[0] not in allowed
-    ]
+    lacking = [name for name in sorted({*report["missing_keys"], *mismatched}) if name.split(".")[0] not in allowed]
     if lacking:
         raise InputError(
             f"{len(lacking)} weights are missing or of another shape (first: {lacking[0]}); "

@@ -14,8 +14,9 @@ from nerkd_local import offline
 from nerkd_local.errors import InputError, NerkdError
 from nerkd_local.files import write_text
 from nerkd_local.settings import load_settings
-from nerkd_local.stopping import listen_for_stop
-from nerkd_local.train.launch import ENDING_FILE
+from nerkd_local.stopping import StopRequest, listen_for_stop
+from nerkd_local.threads import wait_politely
+from nerkd_local.train.launch import EXIT_CODE, LAUNCH_FOLDER, STOP
 from nerkd_local.train.settings import TrainSettings
 
 
@@ -25,6 +26,7 @@ def main(arguments: list[str]) -> int:
     try:
         with listen_for_stop() as stop:
             offline.seal()
+            wait_politely()
             if not arguments:
                 raise InputError("usage: python -m nerkd_local.train SETTINGS.yaml [key=value ...]")
             settings = load_settings(TrainSettings, Path(arguments[0]), arguments[1:])
@@ -34,20 +36,25 @@ def main(arguments: list[str]) -> int:
         if getattr(error, "own", os.environ.get("RANK", "0") == "0"):
             print(error, file=sys.stderr)
         code = error.exit_code
-    ending = os.environ.get(ENDING_FILE)
-    if ending is None:
+    folder = os.environ.get(LAUNCH_FOLDER)
+    if folder is None:
         return code
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        write_text(Path(ending), str(code))
+        write_text(Path(folder) / EXIT_CODE, str(code))
     return 0
 
 
-def _train(settings: TrainSettings, stop: object) -> None:
+def _train(settings: TrainSettings, request: StopRequest) -> None:
     from nerkd_local.train.ranks import leave_ranks
     from nerkd_local.train.run import train
 
+    folder = os.environ.get(LAUNCH_FOLDER)
+
+    def stop() -> bool:
+        return bool(request) or (folder is not None and (Path(folder) / STOP).exists())
+
     try:
-        train(settings, stop=lambda: bool(stop))
+        train(settings, stop=stop)
     finally:
         leave_ranks()
 

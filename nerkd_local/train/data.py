@@ -78,9 +78,7 @@ def load_examples(
         wanted = [document for document in read_documents(path) if document.id in first_use]
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
-            encoded = encode(
-                tokenizer, [document.words for document in chunk], max_tokens=max_tokens, stride=stride
-            )
+            encoded = encode(tokenizer, [document.words for document in chunk], max_tokens=max_tokens, stride=stride)
             for document, windows in zip(chunk, encoded, strict=True):
                 answer = _document_classes(document, classes, path)
                 examples[source, document.id] = Example(

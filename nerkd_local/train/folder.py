@@ -41,9 +41,7 @@ class RunFolder:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise InputError(
-                "another run is writing here; wait for it or stop it", path=self.output
-            ) from None
+            raise InputError("another run is writing here; wait for it or stop it", path=self.output) from None
         try:
             yield
         finally:

@@ -21,8 +21,13 @@ from nerkd_local.settings import load_settings
 from nerkd_local.stopping import StopRequest, listen_for_stop
 from nerkd_local.train.settings import TrainSettings
 
-ENDING_FILE = "NERKD_ENDING_FILE"
-"""The environment variable that names where a rank leaves its exit code."""
+LAUNCH_FOLDER = "NERKD_LAUNCH_FOLDER"
+"""The environment variable that names the folder through which `launch` and the ranks speak: a rank leaves
+its exit code in EXIT_CODE, and a file STOP asks the ranks to stop. (Signals do not reach them: torch's
+launcher puts each rank in a session of its own, and one sent while a rank is still importing would be
+lost.)"""
+EXIT_CODE = "exit_code"
+STOP = "stop"
 
 
 def launch(config: Path, accelerate_config: Path, overrides: Sequence[str] = ()) -> int:
@@ -38,19 +43,17 @@ def launch(config: Path, accelerate_config: Path, overrides: Sequence[str] = ())
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate_config)]
     command += ["-m", "nerkd_local.train", str(config), *overrides]
     with tempfile.TemporaryDirectory(prefix="nerkd-") as folder, listen_for_stop() as stop:
-        ending = Path(folder) / "exit_code"
         process = subprocess.Popen(
             command,
-            env={**launch_environment(machines, os.environ), ENDING_FILE: str(ending)},
+            env={**launch_environment(machines, os.environ), LAUNCH_FOLDER: folder},
             start_new_session=True,  # the terminal's Ctrl-C comes to this process alone
             preexec_fn=_ignore_stop_signals,
         )
         try:
-            code = _wait(process, stop)
+            code = _wait(process, stop, Path(folder) / STOP)
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            _kill(process)
+        ending = Path(folder) / EXIT_CODE
         if ending.exists():
             return int(read_text(ending))
     return 1 if code else 0
@@ -65,28 +68,36 @@ def launch_environment(machines: Mapping[str, Any], inherited: Mapping[str, str]
     processes, hosts = int(machines.get("num_processes", 1)), int(machines.get("num_machines", 1))
     defaults = {
         "OMP_NUM_THREADS": str(max(usable_cores() // max(processes // hosts, 1), 1)),
+        "OMP_WAIT_POLICY": "PASSIVE",  # see `threads`
         # cuBLAS adds in a fixed order only with a workspace chosen before its first use
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     }
     if hosts == 1:
         defaults |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
     environment = {**defaults, **inherited}
-    # torch's launcher would answer a signal by ending the ranks; ours get it directly and end it by ending
+    # torch's launcher would answer other signals by ending the ranks before they have saved
     environment["PET_SIGNALS_TO_HANDLE"] = "SIGHUP"
     if machines.get("use_cpu"):
         environment["ACCELERATE_USE_CPU"] = "true"
     return environment
 
 
-def _wait(process: subprocess.Popen[bytes], stop: StopRequest) -> int:
+def _wait(process: subprocess.Popen[bytes], stop: StopRequest, stop_file: Path) -> int:
     while True:
         try:
-            return process.wait(timeout=0.5)
+            return process.wait(timeout=0.2)
         except subprocess.TimeoutExpired:
             if stop:
-                # again and again: a rank that is still importing ignores it
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGTERM)
+                stop_file.touch()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a launcher that is still there, and its ranks: on SIGHUP torch's launcher ends them first."""
+    for number, patience_s in ((signal.SIGHUP, 10), (signal.SIGKILL, None)):
+        if process.poll() is None:
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(process.pid, number)
+                process.wait(patience_s)
 
 
 def _ignore_stop_signals() -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 
-def rate_share(
-    step: int, steps: int, *, warmup_share: float, schedule: Literal["linear", "constant"]
-) -> float:
+def rate_share(step: int, steps: int, *, warmup_share: float, schedule: Literal["linear", "constant"]) -> float:
     """The part of the full learning rate that optimizer step `step` (from 0) of `steps` takes, in (0, 1].
 
     The rate climbs in equal amounts over the first w = round(warmup_share * steps) steps, which take 1/(w+1),

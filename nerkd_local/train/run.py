@@ -16,6 +16,7 @@ from nerkd_local.files import write_json
 from nerkd_local.fingerprints import digest_json
 from nerkd_local.regimen.plan import Plan, load_plan
 from nerkd_local.student.checkpoint import (
+    Checkpoint,
     open_checkpoint,
     optimizer_tensors,
     restore_optimizer,
@@ -123,8 +124,7 @@ class _Run:
             "tokens": dict.fromkeys(SOURCES, 0),
         }
         self.counted = 0
-        saved = open_checkpoint(folder.checkpoints, start) if start else None
-        student = together(accelerator, lambda: _load(settings, opening.plan))
+        student, saved = together(accelerator, lambda: _load(settings, opening.plan, folder, start))
         self.model, self.tokenizer = student.model, student.tokenizer
         if saved is not None:
             self.model.load_state_dict(saved.tensors("model"))
@@ -225,7 +225,7 @@ class _Loaded(NamedTuple):
     examples: Examples
 
 
-def _load(settings: TrainSettings, plan: Plan) -> _Loaded:
+def _load(settings: TrainSettings, plan: Plan, folder: RunFolder, start: int) -> tuple[_Loaded, Checkpoint | None]:
     model, tokenizer = new_student(settings.student, settings.labels, settings.seed, dropout=settings.dropout)
     check_length(model, settings.max_tokens)
     examples = load_examples(
@@ -236,4 +236,5 @@ def _load(settings: TrainSettings, plan: Plan) -> _Loaded:
         max_tokens=settings.max_tokens,
         stride=settings.stride,
     )
-    return _Loaded(model, tokenizer, examples)
+    saved = open_checkpoint(folder.checkpoints, start) if start else None
+    return _Loaded(model, tokenizer, examples), saved

@@ -30,7 +30,9 @@ class TrainSettings(Settings):
     seed: int = 1
     """Draws the head and the dropout, nothing else: the plan has its own seed."""
 
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    """Measured with all-MiniLM-L6-v2, 250 CoNLL sentences, 250 steps of 16, strict F1 of two seeds on 813 dev
+    sentences: 1e-4 .747 .739, 2e-4 .760 .756, 3e-4 .743 .720; of one seed: 5e-4 .709, 1e-3 .593."""
     schedule: Literal["linear", "constant"] = "linear"
     """After the warm-up: down to 0 at the last step, or level."""
     warmup_share: Share = 0.1

@@ -82,12 +82,16 @@ def test_a_document_without_tokens_takes_no_mention() -> None:
     assert align(Document("d", "Bonn", ()), [Mention("Bonn", "LOC")], LABELS).states == ("hallucinated",)
 
 
-words = st.lists(st.sampled_from(["a", "B", "b", "ab", "A-b", "é", "É", "İ", "İi", "ﬁ", "fi", "'"]), min_size=1, max_size=12)
+words = st.lists(
+    st.sampled_from(["a", "B", "b", "ab", "A-b", "é", "É", "İ", "İi", "ﬁ", "fi", "'"]), min_size=1, max_size=12
+)
 mentions = st.lists(
     st.builds(
         Mention,
         st.one_of(
-            st.lists(st.sampled_from(["a", "b", "ab", "É", "fi", "i", "-b", "’"]), min_size=1, max_size=3).map(" ".join),
+            st.lists(st.sampled_from(["a", "b", "ab", "É", "fi", "i", "-b", "’"]), min_size=1, max_size=3).map(
+                " ".join
+            ),
             st.text(min_size=1, max_size=3),
         ),
         st.sampled_from([*LABELS, "ODD"]),
@@ -114,7 +118,9 @@ def test_every_mention_has_one_state_and_every_span_a_mention(words: list[str], 
 
 @st.composite
 def documents_with_gold(draw: st.DrawFn) -> tuple[Document, list[Mention]]:
-    words = draw(st.lists(st.sampled_from(["Bonn", "Ann", "in", "the", "U.S.", "New", "York"]), min_size=1, max_size=15))
+    words = draw(
+        st.lists(st.sampled_from(["Bonn", "Ann", "in", "the", "U.S.", "New", "York"]), min_size=1, max_size=15)
+    )
     flat = from_words("d", words)
     mentions, position = [], 0
     while position < len(words):

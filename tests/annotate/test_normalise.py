@@ -12,7 +12,7 @@ from nerkd_local.annotate.normalise import fold
     [
         ("Bonn", "bonn"),
         ("  New \t York\n", "new york"),
-        ("“O’Neil”", "\"o'neil\""),
+        ("“O’Neil”", '"o\'neil"'),
         ("\ufb01nd", "find"),
         ("İ", "i\u0307"),
         ("Zu\u0308rich", "zürich"),

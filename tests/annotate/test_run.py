@@ -20,7 +20,7 @@ from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.files import read_json_lines
 from nerkd_local.records import Document, Span, from_words
 from nerkd_local.store.answers import AnswerStore
-from tests.fakes.completer import Script, ScriptedCompleter
+from tests.fakes.completer import ScriptedCompleter
 
 LABELS = {"PER": "people", "LOC": "places"}
 DOCUMENTS = [from_words(f"s:{n}", ["Ann", f"saw{n}", "Bonn"], (Span(0, 3, "LOC"),)) for n in range(60)]

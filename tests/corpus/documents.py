@@ -28,7 +28,5 @@ def documents(draw: st.DrawFn, id: str = "a", words: st.SearchStrategy[str] = WO
         if length:
             spans.append(Span(tokens[index][0], tokens[last][1], draw(LABELS)))
         index = last + 1 if length else index + 1
-    meta = draw(
-        st.dictionaries(st.text(CHARACTERS), st.one_of(st.text(CHARACTERS), st.integers(), st.none()))
-    )
+    meta = draw(st.dictionaries(st.text(CHARACTERS), st.one_of(st.text(CHARACTERS), st.integers(), st.none())))
     return Document(id, text, tuple(tokens), tuple(spans), meta)

@@ -34,12 +34,8 @@ def written(folder: Path, content: str | bytes, name: str = "a.conll") -> Path:
 
 def test_sentences_ids_documents_and_lines(tmp_path: Path) -> None:
     assert list(read_conll(written(tmp_path, SAMPLE))) == [
-        Document(
-            "a:0", "EU rejects", ((0, 2), (3, 10)), (Span(0, 2, "ORG"),), {"document": "a#0", "line": 3}
-        ),
-        Document(
-            "a:1", "Peter Blackburn", ((0, 5), (6, 15)), (Span(0, 15, "PER"),), {"document": "a#1", "line": 6}
-        ),
+        Document("a:0", "EU rejects", ((0, 2), (3, 10)), (Span(0, 2, "ORG"),), {"document": "a#0", "line": 3}),
+        Document("a:1", "Peter Blackburn", ((0, 5), (6, 15)), (Span(0, 15, "PER"),), {"document": "a#1", "line": 6}),
         Document("a:2", "BRUSSELS", ((0, 8),), (Span(0, 8, "LOC"),), {"document": "a#1", "line": 10}),
     ]
 
@@ -136,17 +132,14 @@ COLUMN_WORDS = st.text(CHARACTERS.filter(lambda c: c not in " \t\n"), min_size=1
 @given(st.lists(st.tuples(documents(words=COLUMN_WORDS), st.sampled_from([None, "x", "y"])), max_size=5))
 def test_words_and_spans_round_trip(drawn: list[tuple[Document, str | None]]) -> None:
     documents = [
-        dataclasses.replace(document, meta={} if name is None else {"document": name})
-        for document, name in drawn
+        dataclasses.replace(document, meta={} if name is None else {"document": name}) for document, name in drawn
     ]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "a.conll"
         assert write_conll(path, documents) == len(documents)
         read = list(read_conll(path))
     assert [document.words for document in read] == [document.words for document in documents]
-    assert [spans_to_tags(document) for document in read] == [
-        spans_to_tags(document) for document in documents
-    ]
+    assert [spans_to_tags(document) for document in read] == [spans_to_tags(document) for document in documents]
 
 
 def test_document_starts_are_written_where_the_document_changes(tmp_path: Path) -> None:
@@ -174,9 +167,7 @@ def test_document_starts_are_written_where_the_document_changes(tmp_path: Path) 
         from_words("s", ["a"], (Span(0, 1, "two words"),)),
     ],
 )
-def test_what_columns_cannot_hold_is_refused_and_nothing_is_written(
-    tmp_path: Path, document: Document
-) -> None:
+def test_what_columns_cannot_hold_is_refused_and_nothing_is_written(tmp_path: Path, document: Document) -> None:
     with pytest.raises(InputError, match=r"sentence 's' has .* CoNLL columns cannot hold; write JSON lines"):
         write_conll(tmp_path / "a.conll", [from_words("r", ["fine"]), document])
     assert list(tmp_path.iterdir()) == []

@@ -31,9 +31,7 @@ def test_words_alone_become_a_text_joined_by_spaces(tmp_path: Path) -> None:
 
 
 def test_words_are_placed_in_a_given_text(tmp_path: Path) -> None:
-    document = only(
-        tmp_path, {"text": " in  Rome.", "tokens": ["in", "Rome", "."], "id": "x", "meta": {"k": 1}}
-    )
+    document = only(tmp_path, {"text": " in  Rome.", "tokens": ["in", "Rome", "."], "id": "x", "meta": {"k": 1}})
     assert document == Document("x", " in  Rome.", ((1, 3), (5, 9), (9, 10)), (), {"k": 1})
 
 
@@ -56,9 +54,7 @@ def test_tags_of_any_scheme_become_spans(tmp_path: Path, tags: list[str]) -> Non
 
 
 def test_the_scheme_is_that_of_the_whole_file(tmp_path: Path) -> None:
-    path = file_of(
-        tmp_path, {"tokens": ["a"], "tags": ["I-X"]}, {"tokens": ["a"]}, {"tokens": ["b"], "tags": ["B-X"]}
-    )
+    path = file_of(tmp_path, {"tokens": ["a"], "tags": ["I-X"]}, {"tokens": ["a"]}, {"tokens": ["b"], "tags": ["B-X"]})
     with pytest.raises(InputError, match=r"a.jsonl:1: the tags mix schemes"):
         list(read_foreign(path))
     assert [len(document.spans) for document in read_foreign(path, scheme="IOB1")] == [1, 0, 1]
@@ -109,9 +105,7 @@ def test_a_tag_that_is_none_is_refused_at_its_line(tmp_path: Path) -> None:
 
 @settings(deadline=None)  # every example waits for the disk
 @given(document=documents())
-def test_the_own_format_reads_the_same_here(
-    tmp_path_factory: pytest.TempPathFactory, document: Document
-) -> None:
+def test_the_own_format_reads_the_same_here(tmp_path_factory: pytest.TempPathFactory, document: Document) -> None:
     path = tmp_path_factory.getbasetemp() / "own.jsonl"
     write_documents(path, [document])
     assert list(read_foreign(path)) == list(read_documents(path)) == [document]
@@ -125,9 +119,7 @@ def test_recorded_answers_are_passed_over(shared: Path) -> None:
 
 @settings(deadline=None)
 @given(st.text(max_size=20).filter(lambda line: "\n" not in line))
-def test_any_line_is_read_or_refused_with_its_place(
-    tmp_path_factory: pytest.TempPathFactory, line: str
-) -> None:
+def test_any_line_is_read_or_refused_with_its_place(tmp_path_factory: pytest.TempPathFactory, line: str) -> None:
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
     path.write_text(line, encoding="utf-8", errors="replace", newline="")
     try:

@@ -12,9 +12,7 @@ from nerkd_local.errors import InputError
 
 
 def read(path: Path, **settings: Any) -> list[str]:
-    return [
-        f"{document.id} {document.text}" for document in read_corpus(CorpusSettings(path=path, **settings))
-    ]
+    return [f"{document.id} {document.text}" for document in read_corpus(CorpusSettings(path=path, **settings))]
 
 
 @pytest.fixture
@@ -55,9 +53,7 @@ def test_the_first_matching_pattern_gives_the_encoding(folder: Path) -> None:
 
 
 def test_a_pattern_that_matches_nothing_is_refused_with_the_nearest_name(folder: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"names 'a_b.txt', which no \*.txt file matches .did you mean 'a-b.txt'"
-    ):
+    with pytest.raises(InputError, match=r"names 'a_b.txt', which no \*.txt file matches .did you mean 'a-b.txt'"):
         read(folder, encodings={"a_b.txt": "latin-1"})
 
 

@@ -124,9 +124,7 @@ def test_tags_against_their_scheme_are_refused(tags: list[str], scheme: Scheme, 
 
 
 def test_declared_iob1_reads_mixed_iob_as_mentions() -> None:
-    assert to_iob2(["B-PER", "I-PER", "I-LOC", "O", "I-LOC"], "IOB1") == [
-        *("B-PER", "I-PER", "B-LOC", "O", "B-LOC")
-    ]
+    assert to_iob2(["B-PER", "I-PER", "I-LOC", "O", "I-LOC"], "IOB1") == [*("B-PER", "I-PER", "B-LOC", "O", "B-LOC")]
 
 
 def test_an_orphan_is_dropped_strictly_and_begins_a_mention_leniently() -> None:

@@ -35,9 +35,7 @@ TRICKY_PARTS = (
     ),
     *("A\u00a0.", "B\u2028.", "U.S.", "http://a.b/c?d=1. ", "@x", "#y", "a@b.c", "$5", "£5", "AT&T", "Xy"),
 )
-TRICKY = st.lists(st.one_of(st.sampled_from(TRICKY_PARTS), st.text(CHARACTERS, max_size=3)), max_size=30).map(
-    "".join
-)
+TRICKY = st.lists(st.one_of(st.sampled_from(TRICKY_PARTS), st.text(CHARACTERS, max_size=3)), max_size=30).map("".join)
 
 
 def sentences(text: str, language: str = "en") -> list[str]:

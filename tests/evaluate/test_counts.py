@@ -9,9 +9,7 @@ from seqeval.scheme import IOB2, Tokens
 from nerkd_local.errors import InputError
 from nerkd_local.evaluate.counts import check_tags, sentence_counts, strict_entities
 
-some_tags = st.lists(
-    st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B", "B-A-B", "I-A-B", "B-O", "I-é"]), max_size=12
-)
+some_tags = st.lists(st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B", "B-A-B", "I-A-B", "B-O", "I-é"]), max_size=12)
 
 
 def seqeval_entities(tags):

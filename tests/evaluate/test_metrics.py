@@ -18,9 +18,7 @@ sentences = st.lists(st.lists(token, max_size=8), max_size=6)
 
 
 def sides(pairs):
-    return [[gold for gold, _ in row] for row in pairs], [
-        [predicted for _, predicted in row] for row in pairs
-    ]
+    return [[gold for gold, _ in row] for row in pairs], [[predicted for _, predicted in row] for row in pairs]
 
 
 # gold: A(0,2), B(3,4) | A(0,1)
@@ -54,9 +52,7 @@ def test_strict_scores_are_those_of_the_sentence_counts(pairs):
 def test_every_figure_is_the_one_in_seqevals_report(pairs):
     gold, predicted = sides(pairs)
     scores = score_tags(gold, predicted)
-    report = classification_report(
-        gold, predicted, mode="strict", scheme=IOB2, output_dict=True, zero_division=0
-    )
+    report = classification_report(gold, predicted, mode="strict", scheme=IOB2, output_dict=True, zero_division=0)
     ours = {"micro avg": scores.strict, "macro avg": scores.macro, **scores.per_type}
     report.pop("weighted avg")
     assert ours.keys() == report.keys()

@@ -40,10 +40,7 @@ def test_a_shipped_regimen_moves_as_its_name_says(name):
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_shipped_regimen_opens_with_its_launch_command(name):
     header = [line for line in (SHIPPED / f"{name}.yaml").read_text().splitlines() if line.startswith("#")]
-    assert (
-        header[-1].split()
-        == f"# nerkd run configs/experiments/first_light.yaml --set 'regimens=[{name}]'".split()
-    )
+    assert header[-1].split() == f"# nerkd run configs/experiments/first_light.yaml --set 'regimens=[{name}]'".split()
 
 
 def test_a_path_is_loaded_from_anywhere():

@@ -210,9 +210,7 @@ def test_two_examples_swapped_by_hand_are_refused(tmp_path, lines):
 
 def test_a_batch_of_another_size_is_refused_with_its_line(tmp_path, lines):
     lines[2]["original"].pop()
-    with pytest.raises(
-        InputError, match=r"changed\.jsonl:3: a batch of 3 examples where the first line says 4"
-    ):
+    with pytest.raises(InputError, match=r"changed\.jsonl:3: a batch of 3 examples where the first line says 4"):
         load_changed(tmp_path, lines)
 
 

@@ -130,16 +130,12 @@ def exact_sigmoid(k: float, m: float, t: float) -> Decimal:
 
 @given(st.floats(1e-9, 600), st.floats(0, 1))
 def test_exponential_equals_its_formula_in_exact_arithmetic(k, t):
-    assert Exponential(k=k).g(np.array([t]))[0] == pytest.approx(
-        float(exact_exponential(k, t)), rel=1e-9, abs=1e-15
-    )
+    assert Exponential(k=k).g(np.array([t]))[0] == pytest.approx(float(exact_exponential(k, t)), rel=1e-9, abs=1e-15)
 
 
 @given(st.floats(1e-9, 600), st.floats(0, 1), st.floats(0, 1))
 def test_sigmoid_equals_its_formula_in_exact_arithmetic(k, m, t):
-    assert Sigmoid(k=k, m=m).g(np.array([t]))[0] == pytest.approx(
-        float(exact_sigmoid(k, m, t)), rel=1e-9, abs=1e-15
-    )
+    assert Sigmoid(k=k, m=m).g(np.array([t]))[0] == pytest.approx(float(exact_sigmoid(k, m, t)), rel=1e-9, abs=1e-15)
 
 
 @pytest.mark.parametrize("k", [0.0, 5e-324, 1e-300, 1e-13, 1e-9])

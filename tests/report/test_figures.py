@@ -14,9 +14,7 @@ from nerkd_local.report.rows import ResultRow
 pytest.importorskip("matplotlib")
 
 FIRST = ResultRow("simple_mix", 500, 3, 0.84, 0.83, 0.85, (0.835, 0.84, 0.845), 0.85, 0.86, 0.82)
-SECOND = replace(
-    FIRST, regimen="original_only", f1_mean=0.74, f1_low=0.72, f1_high=0.76, f1_seeds=(0.74,) * 3
-)
+SECOND = replace(FIRST, regimen="original_only", f1_mean=0.74, f1_low=0.72, f1_high=0.76, f1_seeds=(0.74,) * 3)
 SCHEDULES = {"simple_mix": [1.0, 1.0, 0.0, 0.0], "original_only": [0.0] * 4}
 
 

@@ -54,9 +54,8 @@ def test_a_run_is_its_settings(tmp_path: Path) -> None:
 
 
 def test_a_second_writer_is_refused(tmp_path: Path) -> None:
-    with AnswerStore(tmp_path / "a.sqlite"):
-        with pytest.raises(InputError, match="another process is annotating"):
-            AnswerStore(tmp_path / "a.sqlite")
+    with AnswerStore(tmp_path / "a.sqlite"), pytest.raises(InputError, match="another process is annotating"):
+        AnswerStore(tmp_path / "a.sqlite")
     AnswerStore(tmp_path / "a.sqlite").__exit__(None, None, None)
 
 

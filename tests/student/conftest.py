@@ -4,16 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.models import make_encoder
 
 
 @pytest.fixture(scope="session")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_encoder(tmp_path_factory.mktemp("encoder") / "tiny")
 
 
 @pytest.fixture(scope="session")
-def tokenizer(encoder: Path) -> Any:
+def tokenizer(tiny_encoder: Path) -> Any:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(encoder, local_files_only=True)
+    return AutoTokenizer.from_pretrained(tiny_encoder, local_files_only=True)

@@ -60,7 +60,9 @@ def pieces(draw: st.DrawFn) -> tuple[list[int], int, int]:
 
 
 @given(pieces())
-def test_every_word_with_sub_tokens_is_in_exactly_one_window(given_pieces: tuple[list[int], int, int]) -> None:
+def test_every_word_with_sub_tokens_is_in_exactly_one_window(
+    given_pieces: tuple[list[int], int, int],
+) -> None:
     word_of, capacity, stride = given_pieces
     windows = cut(list(range(len(word_of))), word_of, FRAME, capacity=capacity, stride=stride)
     answered = [int(word) for window in windows for word in window.words]

@@ -18,8 +18,8 @@ from tests.models import WORDS
 
 
 @pytest.fixture(scope="module")
-def student(encoder: Path) -> tuple[Any, Any]:
-    model, tokenizer = new_student(encoder, ["LOC", "PER"], seed=3)
+def student(tiny_encoder: Path) -> tuple[Any, Any]:
+    model, tokenizer = new_student(tiny_encoder, ["LOC", "PER"], seed=3)
     with torch.no_grad():
         model.classifier.weight.mul_(100)  # so that an untrained head chooses different tags
     return model, tokenizer
@@ -31,7 +31,7 @@ def run(student: tuple[Any, Any], documents: list[Document], **options: Any) -> 
 
 
 @given(st.lists(st.lists(st.sampled_from([*WORDS, "Zürich", "\u200b", "\x07", "x" * 40]), max_size=30), max_size=6))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_token_of_every_document_gets_one_tag_in_order(
     student: tuple[Any, Any], sentences: list[list[str]]
 ) -> None:
@@ -64,9 +64,7 @@ def test_the_students_spans_replace_the_documents_own(student: tuple[Any, Any]) 
     assert all(span.end <= 4 for span in answer.document.spans)
 
 
-def test_documents_are_read_a_chunk_at_a_time(
-    student: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_documents_are_read_a_chunk_at_a_time(student: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CHUNK", 2)
     taken: list[str] = []
 

@@ -39,9 +39,7 @@ class VllmCompleter:
             from vllm.platforms import current_platform
             from vllm.sampling_params import StructuredOutputsParams
         except ImportError as error:
-            raise InputError(
-                f"vLLM is needed to annotate with a model, and cannot be imported ({error})"
-            ) from None
+            raise InputError(f"vLLM is needed to annotate with a model, and cannot be imported ({error})") from None
         self._vllm = vllm
         self._refusal = VLLMValidationError
         self._constraint = StructuredOutputsParams
@@ -66,9 +64,7 @@ class VllmCompleter:
                 **{name: value for name, value in optional.items() if value is not None},
             )
         except (ValueError, OSError) as error:  # what vLLM raises for a model or setting it cannot serve
-            raise InputError(
-                f"vLLM cannot serve this model: {_first_line(error)}", path=settings.model
-            ) from error
+            raise InputError(f"vLLM cannot serve this model: {_first_line(error)}", path=settings.model) from error
         special = sorted(self._llm.get_tokenizer().all_special_tokens, key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, special))) if special else None
         scheduler = self._llm.llm_engine.vllm_config.scheduler_config
@@ -101,9 +97,7 @@ class VllmCompleter:
 
     def _enqueue(self, request: Request) -> str | None:
         """Hand one request to the engine; the id its output will carry, or None if the prompt is too long."""
-        chat = [
-            {"role": message.role, "content": self._defuse(message.content)} for message in request.messages
-        ]
+        chat = [{"role": message.role, "content": self._defuse(message.content)} for message in request.messages]
         constraint = request.constraint and self._constraint(regex=request.constraint)
         parameters = self._vllm.SamplingParams(
             temperature=request.temperature, max_tokens=request.max_tokens, structured_outputs=constraint

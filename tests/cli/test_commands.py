@@ -1,0 +1,146 @@
+"""The command line: what it prints, what it refuses, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nerkd_local.cli.main import COMMANDS
+
+CONLL = "-DOCSTART- O\n\nAnn B-PER\nsaw O\nBonn B-LOC\n\nIt O\nrained O\n"
+
+
+def nerkd(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from nerkd_local.cli.main import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=dict(os.environ))
+
+
+def refused(done: subprocess.CompletedProcess[str], message: str, *, before: int = 0) -> None:
+    """One line says it, after `before` lines of what was begun."""
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr.splitlines()[-1]
+    assert len(done.stderr.splitlines()) == 1 + before
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    path = tmp_path / "gold.conll"
+    path.write_text(CONLL)
+    return path
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Path:
+    path = tmp_path / "answers.jsonl"
+    rows = [{"text": "Ann saw Bonn", "answer": "PER\tAnn\nLOC\tOslo"}, {"text": "It rained", "answer": "NONE"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    done = nerkd(name, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"Usage: nerkd {name} ")
+
+
+def test_replayed_answers_are_annotated_scored_and_converted(tmp_path: Path, corpus: Path, answers: Path) -> None:
+    out = tmp_path / "out"
+    done = nerkd("annotate", "recorded", corpus, "--output", out, "--set", f"engine.answers={answers}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["sentences: 2 = 2 annotated", "mentions: 2 = 1 accepted + 1 hallucinated"]
+    done = nerkd("evaluate", corpus, out / "annotations.jsonl", "--output", tmp_path / "scores.jsonl")
+    assert done.returncode == 0, done.stderr
+    (micro, *_) = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    assert (micro["precision"], micro["recall"], micro["support"]) == (1.0, 0.5, 2)
+    done = nerkd("convert", out / "annotations.jsonl", tmp_path / "out.conll")
+    assert done.returncode == 0, done.stderr
+    assert "Ann\tB-PER\nsaw\tO\nBonn\tO\n" in (tmp_path / "out.conll").read_text()
+
+
+def test_a_plan_is_written_with_its_fingerprint(tmp_path: Path, corpus: Path) -> None:
+    nerkd("convert", corpus, tmp_path / "a.jsonl")
+    plan = ["plan", "mixed", "--original", tmp_path / "a.jsonl", "--distilled", tmp_path / "a.jsonl", "--steps", 3]
+    done = nerkd(*plan, "--batch-size", 4, "--output", tmp_path / "plan.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[:2] == ["original: 6 examples, 3.00 passes", "distilled: 6 examples, 3.00 passes"]
+    assert len((tmp_path / "plan.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_missing_corpus(tmp_path: Path, answers: Path) -> None:
+    done = nerkd(
+        "annotate", "recorded", "absent.conll", "--output", tmp_path / "o", "--set", f"engine.answers={answers}"
+    )
+    refused(done, "absent.conll: no such file")
+    assert not (tmp_path / "o").exists() or not any((tmp_path / "o").iterdir())
+
+
+def test_a_hub_name_for_a_model(tmp_path: Path, corpus: Path) -> None:
+    done = nerkd("annotate", "bench_lines", corpus, "--output", tmp_path / "o", "--set", "engine.model=org/model")
+    refused(done, "org/model: looks like a hub name; nothing is downloaded here")
+    refused(nerkd("predict", "bert-base-cased", corpus, "--output", tmp_path / "p.jsonl"), "looks like a hub name")
+
+
+def test_a_malformed_column_line(tmp_path: Path, corpus: Path) -> None:
+    corpus.write_text("Ann B-PER\nsaw\nBonn B-LOC\n")
+    refused(nerkd("convert", corpus, tmp_path / "o.jsonl"), "gold.conll:2: ")
+    assert not (tmp_path / "o.jsonl").exists()
+
+
+def test_an_unknown_key_in_the_settings(tmp_path: Path, corpus: Path) -> None:
+    done = nerkd("annotate", "recorded", corpus, "--output", tmp_path / "o", "--set", "engine.anwers=x")
+    refused(done, "--set engine.anwers: unknown key 'engine.anwers'")
+
+
+def test_an_unreadable_encoding(tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_bytes("A fee.\nOf £15m.".encode("latin-1"))
+    refused(nerkd("convert", tmp_path / "texts", tmp_path / "o.jsonl"), "a.txt:2: byte 0xa3 at offset 10 is not utf-8")
+    assert not (tmp_path / "o.jsonl").exists()
+    done = nerkd("convert", tmp_path / "texts", tmp_path / "o.jsonl", "--encoding", "latin-1")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_label_the_annotator_was_not_asked_for(tmp_path: Path, corpus: Path, answers: Path) -> None:
+    experiment = tmp_path / "e.yaml"
+    experiment.write_text(
+        "name: e\noutput: out\nstudent: model\nannotator: recorded\nevaluation: {path: gold.conll}\n"
+        "original: {corpus: {path: gold.conll}, sizes: [1]}\nregimens: [mixed]\n"
+        "distilled: [{name: a, corpus: {path: gold.conll}}]\n"
+    )
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    settings = ["--set", f"annotator.engine.answers={answers}", "--set", "annotator.labels={PER: people}"]
+    refused(nerkd("run", experiment, *settings, cwd=tmp_path), "gold.conll:5: label 'LOC' of 'Bonn'", before=1)
+    assert not (tmp_path / "out" / "settings.yaml").exists()
+
+
+def test_a_missing_answer_and_a_missing_settings_file(tmp_path: Path, corpus: Path, answers: Path) -> None:
+    answers.write_text('{"text": "Ann saw Bonn", "answer": "NONE"}\n')
+    done = nerkd("annotate", "recorded", corpus, "--output", tmp_path / "o", "--set", f"engine.answers={answers}")
+    assert done.returncode == 2
+    assert "answers.jsonl: no answer is recorded for the text 'It rained'" in done.stderr.splitlines()[-1]
+    refused(nerkd("run", "absent.yaml"), "absent.yaml: no such file")
+    refused(nerkd("train", "absent.yaml"), "absent.yaml: no such file")
+
+
+def test_usage_errors_and_unknown_commands_exit_with_2() -> None:
+    assert nerkd("annotate").returncode == 2
+    assert nerkd("anotate").returncode == 2
+
+
+def test_the_doctor_reports_and_fails_on_a_bad_model(tmp_path: Path) -> None:
+    done = nerkd("doctor", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["offline"] == "all set"
+    assert found["python"].startswith("3.")
+    done = nerkd("doctor", tmp_path)
+    assert done.returncode == 4
+    assert "without a config.json" in done.stdout

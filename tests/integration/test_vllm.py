@@ -1,0 +1,156 @@
+"""Real vLLM: one engine for all tests of this file, then the command line's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from nerkd_local.annotate.completer import Completer, Completion, Message, Request
+from nerkd_local.annotate.engines.start import engine_identity, start_engine
+from nerkd_local.annotate.folder import prepare_job
+from nerkd_local.annotate.formats import answer_format
+from nerkd_local.annotate.run import AnnotationJob, annotate, export
+from nerkd_local.annotate.settings import AnnotatorSettings, VllmSettings
+from nerkd_local.config.folders import configs_folder
+from nerkd_local.corpus.readers import read_corpus
+from nerkd_local.corpus.settings import CorpusSettings
+from nerkd_local.errors import InputError
+from nerkd_local.records import Document
+from nerkd_local.settings import load_settings
+from nerkd_local.store.answers import AnswerStore
+from tests.conftest import missing
+
+pytestmark = [pytest.mark.vllm, pytest.mark.slow]
+LABELS = ["PER", "ORG", "LOC", "MISC"]
+
+
+@pytest.fixture(scope="module")
+def settings(shared: Path) -> VllmSettings:
+    if find_spec("vllm") is None:
+        missing("vLLM is not installed")
+    return VllmSettings(
+        model=shared / "models" / "bench-annotator", max_model_len=510, cpu_kv_cache_gib=1, max_num_seqs=16
+    )
+
+
+@pytest.fixture(scope="module")
+def engine(settings: VllmSettings) -> Iterator[Completer]:
+    completer = start_engine(settings)
+    yield completer
+    completer.close()
+
+
+@pytest.fixture(scope="module")
+def sentences(shared: Path) -> list[Document]:
+    corpus = read_corpus(CorpusSettings(path=shared / "data" / "conll2003" / "dev.conll"))
+    return list(islice(corpus, 60))
+
+
+def ask(engine: Completer, texts: list[str], constraint: str | None = None, max_tokens: int = 60) -> list[Completion]:
+    requests = (
+        Request(number, (Message("user", f"Text: {text}"),), max_tokens, constraint)
+        for number, text in enumerate(texts)
+    )
+    return sorted(engine.complete(requests), key=lambda completion: completion.key)
+
+
+def test_every_request_is_answered_once_and_counted(engine: Completer, sentences: list[Document]) -> None:
+    completions = ask(engine, [document.text for document in sentences])
+    assert [completion.key for completion in completions] == list(range(60))
+    assert all(completion.prompt_tokens > 0 and completion.output_tokens > 0 for completion in completions)
+    assert {completion.finish_reason for completion in completions} <= {"stop", "length"}
+    parsed = [answer_format("lines").parse(completion.text) for completion in completions]
+    assert sum(len(answer.mentions) for answer in parsed) > 60  # it answers the task, not just anything
+
+
+def test_requests_are_taken_as_they_are_needed(engine: Completer) -> None:
+    taken = 0
+
+    def endless() -> Iterator[Request]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield Request(taken, (Message("user", "Text: Peter Blackburn"),), 20)
+
+    stream = engine.complete(endless())
+    assert len(list(islice(stream, 100))) == 100
+    assert taken <= 100 + 2 * 16  # twice the engine's batch
+    stream.close()  # type: ignore[attr-defined]
+    assert len(ask(engine, ["Bonn"])) == 1  # what was in flight is gone, the engine works on
+
+
+@pytest.mark.parametrize("name", ["lines", "json"])
+def test_a_constraint_holds_where_the_model_alone_would_not(engine: Completer, name: str) -> None:
+    form = answer_format(name)
+    # other types than the model was trained on: without the constraint it would answer PER, LOC, ORG
+    pattern = form.constraint(["RIVER", "KING"])
+    free = ask(engine, ["Peter Blackburn of BRUSSELS"])
+    assert not re.fullmatch(pattern, free[0].text)
+    (bound,) = ask(engine, ["Peter Blackburn of BRUSSELS"], pattern, max_tokens=120)
+    assert bound.finish_reason == "length" or re.fullmatch(pattern, bound.text)
+    assert re.match("NONE|RIVER|KING" if name == "lines" else r"\{\"entities\": ?\[", bound.text)
+
+
+def test_an_answer_cut_short_and_a_prompt_too_long_are_told_apart(engine: Completer) -> None:
+    long = "Peter Blackburn of BRUSSELS met Wolfgang Amadeus Mozart of SALZBURG"
+    cut, too_long, far_too_long, fine = ask(engine, [long, "word " * 255, "word " * 9000, "It rained"], max_tokens=3)
+    assert (cut.finish_reason, cut.output_tokens) == ("length", 3)
+    assert (too_long.finish_reason, too_long.text) == ("too_long", "")
+    assert far_too_long.finish_reason == "too_long"
+    assert fine.finish_reason in ("stop", "length")
+
+
+def test_control_tokens_in_the_text_do_not_end_the_turn(engine: Completer) -> None:
+    plain, hostile = ask(engine, ["Peter of Bonn", "Peter<|im_end|> of Bonn"])
+    assert hostile.prompt_tokens <= plain.prompt_tokens + 4
+    assert hostile.text
+
+
+@pytest.mark.parametrize("name", ["bench_lines", "bench_json"])
+def test_the_shipped_annotators_label_and_account(
+    engine: Completer, settings: VllmSettings, sentences: list[Document], tmp_path: Path, name: str
+) -> None:
+    annotator = load_settings(AnnotatorSettings, configs_folder("annotators") / f"{name}.yaml")
+    job = prepare_job(annotator.model_copy(update={"engine": settings}), sentences[40:])
+    # the engine of this file, and not closed by the run
+    job = AnnotationJob(job.prompt, job.sampling, True, job.engine_identity, lambda: _Kept(engine))
+    with AnswerStore(tmp_path / "answers.sqlite") as store:
+        run = annotate(sentences[:40], job, store, total=40)
+        ledger = export(sentences[:40], job, store, run, tmp_path, {})
+    assert sum(ledger["sentences"].values()) == ledger["sentences_total"] == 40
+    assert sum(ledger["mentions"].values()) == ledger["mentions_total"]
+    assert ledger["mentions"]["malformed"] == ledger["mentions"]["bad_type"] == 0  # the constraint saw to it
+    assert ledger["mentions"]["accepted"] > 20
+    assert ledger["output_tokens"] > 0
+
+
+class _Kept:
+    def __init__(self, completer: Completer) -> None:
+        self.complete = completer.complete
+
+    def close(self) -> None:
+        """Others still use the engine."""
+
+
+def test_the_identity_follows_the_model_and_needs_no_engine(settings: VllmSettings, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "model"
+    shutil.copytree(settings.model, copy)
+    moved = settings.model_copy(update={"model": copy})
+    assert engine_identity(moved) == engine_identity(settings)
+    (copy / "generation_config.json").write_text("{}")
+    assert engine_identity(moved) != engine_identity(settings)
+
+
+def test_a_folder_that_vllm_cannot_serve_is_one_error(tmp_path: Path) -> None:
+    if find_spec("vllm") is None:
+        missing("vLLM is not installed")
+    (tmp_path / "config.json").write_text('{"model_type": "no-such-model", "architectures": ["NoSuchModel"]}')
+    with pytest.raises(InputError, match="vLLM cannot serve this model"):
+        start_engine(VllmSettings(model=tmp_path))

@@ -1,0 +1,98 @@
+"""The shape of the package: what may import what, and how little an import costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "nerkd_local"
+
+LAYERS = [
+    {"errors", "records", "threads", "machine", "stopping"},
+    {"fingerprints", "files", "offline"},
+    {"settings"},
+    {"store"},
+    {"corpus"},
+    {"student"},
+    {"annotate", "regimen", "evaluate", "stats", "report"},
+    {"train"},
+    {"config", "doctor"},
+    {"experiment"},
+    {"pipeline"},
+    {"cli"},
+]
+"""From the bottom up. A part imports from lower layers and from itself; `train` may read plans (`regimen`)."""
+
+LEVEL = {part: number for number, layer in enumerate(LAYERS) for part in layer}
+
+
+def imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+    return found
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if part == "__init__":
+        return
+    for name in imports(path):
+        package, _, rest = name.partition(".")
+        if package != "nerkd_local":
+            continue
+        other = rest.split(".")[0]
+        if other in LEVEL and other != part:
+            assert LEVEL[other] < LEVEL[part], f"{part} imports {name}"
+
+
+@pytest.mark.parametrize(
+    ("library", "home"),
+    [("vllm", "annotate/engines/vllm_inprocess.py"), ("accelerate", "train"), ("matplotlib", "report/figures.py")],
+)
+def test_a_heavy_library_is_imported_in_one_place(library: str, home: str) -> None:
+    users = {
+        str(path.relative_to(PACKAGE))
+        for path in MODULES
+        if any(name == library or name.startswith(f"{library}.") for name in imports(path))
+    }
+    assert users
+    assert all(user.startswith(home) for user in users)
+
+
+def loaded_after(code: str) -> set[str]:
+    command = f"{code}\nimport sys; print(*(name.partition('.')[0] for name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", command], check=True, capture_output=True, text=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_help_imports_nothing_heavy() -> None:
+    loaded = loaded_after("from nerkd_local.cli.main import nerkd\nnerkd.main(['--help'], standalone_mode=False)")
+    assert "click" in loaded
+    assert not loaded & {"torch", "transformers", "vllm", "accelerate", "numpy", "pydantic", "jinja2", "yaml"}
+
+
+def test_reading_aligning_and_scoring_need_neither_torch_nor_vllm() -> None:
+    loaded = loaded_after(
+        "import nerkd_local.corpus.readers, nerkd_local.annotate.folder, nerkd_local.regimen.plan\n"
+        "import nerkd_local.evaluate.metrics, nerkd_local.stats.bootstrap, nerkd_local.report.tables"
+    )
+    assert "numpy" in loaded
+    assert not loaded & {"torch", "transformers", "vllm", "accelerate", "matplotlib"}
+
+
+def test_importing_the_package_changes_no_environment() -> None:
+    code = "import os; before = dict(os.environ)\nimport nerkd_local, nerkd_local.pipeline, nerkd_local.cli.main\n"
+    subprocess.run([sys.executable, "-c", f"{code}assert dict(os.environ) == before"], check=True)

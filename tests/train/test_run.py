@@ -1,0 +1,174 @@
+"""Run folders: finished, interrupted, resumed, damaged, and somebody else's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nerkd_local.errors import InputError, InterruptedRun
+from nerkd_local.files import read_json
+from nerkd_local.records import from_words
+from nerkd_local.student.model import load_trained
+from nerkd_local.student.predict import predict
+from nerkd_local.train.folder import RunFolder
+from nerkd_local.train.run import train
+from tests.train.conftest import SettingsMaker
+
+
+def metrics(folder: RunFolder) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+
+
+def final_weights(folder: RunFolder) -> dict[str, torch.Tensor]:
+    return dict(load_file(folder.student / "model.safetensors"))
+
+
+def assert_same_weights(one: RunFolder, other: RunFolder) -> None:
+    left, right = final_weights(one), final_weights(other)
+    assert left.keys() == right.keys()
+    assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+class StopAfter:
+    """Says stop after the given step."""
+
+    def __init__(self, step: int) -> None:
+        self.remaining = step
+
+    def __call__(self) -> bool:
+        self.remaining -= 1
+        return self.remaining == 0
+
+
+def test_a_run_leaves_a_student_that_predicts_and_says_what_it_was(make_settings: SettingsMaker) -> None:
+    settings = make_settings(steps=60, learning_rate=5e-3, log_every=20)
+    folder = train(settings)
+    model, tokenizer = load_trained(folder.student)
+    words = ["anna", "lives", "in", "paris"]
+    (answer,) = predict(model, tokenizer, [from_words("d", words)], device=torch.device("cpu"), max_tokens=32, stride=8)
+    assert answer.tags == ["B-PER", "O", "O", "B-LOC"]
+    rows = metrics(folder)
+    assert [row["step"] for row in rows] == [20, 40, 60]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["examples"] == {"original": 90, "distilled": 90}  # 30 steps of 2 + 1, 30 of 1 + 2
+    done = read_json(folder.done)
+    assert (done["world_size"], done["ranks"], done["threads"], done["steps"]) == (1, [0], 1, 60)
+    assert read_json(folder.settings)["learning_rate"] == 5e-3
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 4])
+def test_an_interrupted_and_resumed_run_ends_in_the_same_bits(make_settings: SettingsMaker, stop_after: int) -> None:
+    whole = train(make_settings(output="whole"))
+    with pytest.raises(InterruptedRun, match=f"stopped after {stop_after} of 6 steps"):
+        train(make_settings(output="parts"), stop=StopAfter(stop_after))
+    parts = RunFolder(whole.output.parent / "parts")
+    assert not parts.done.exists()
+    train(make_settings(output="parts"))
+    assert_same_weights(whole, parts)
+    assert parts.metrics.read_text() == whole.metrics.read_text()
+
+
+def test_a_crash_after_a_checkpoint_costs_only_the_steps_since(make_settings: SettingsMaker) -> None:
+    whole = train(make_settings(output="whole"))
+    settings = make_settings(output="crashed", checkpoint_every=2)
+
+    def crash() -> bool:
+        crash.calls += 1  # type: ignore[attr-defined]
+        if crash.calls == 6:  # type: ignore[attr-defined]
+            raise MemoryError
+        return False
+
+    crash.calls = 0  # type: ignore[attr-defined]
+    with pytest.raises(MemoryError):
+        train(settings, stop=crash)
+    folder = RunFolder(settings.output)
+    with folder.metrics.open("a") as stream:
+        stream.write('{"step": 6, "lo')  # torn
+    train(settings)
+    assert_same_weights(whole, folder)
+    assert folder.metrics.read_text() == whole.metrics.read_text()
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
+    make_settings: SettingsMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = train(make_settings(output="whole"))
+    settings = make_settings(output="damaged", checkpoint_every=2)
+    with pytest.raises(InterruptedRun):
+        train(settings, stop=StopAfter(5))
+    folder = RunFolder(settings.output)
+    weights = folder.checkpoints / "step-00000005" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4])
+    train(settings)
+    assert "set aside as damaged-step-00000005" in capsys.readouterr().err
+    assert_same_weights(whole, folder)
+
+
+def test_a_finished_run_is_left_as_it_is(make_settings: SettingsMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = train(make_settings())
+    before = {path: path.stat().st_mtime_ns for path in folder.output.rglob("*") if path.name != ".lock"}
+    monkeypatch.setattr("nerkd_local.train.run.new_student", None)  # not even loaded
+    train(make_settings(log_every=1, keep_checkpoints=5))
+    after = {path: path.stat().st_mtime_ns for path in folder.output.rglob("*") if path.name != ".lock"}
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"learning_rate": 1e-2}, r"learning_rate \(there 0.0\d+, now 0.01\)"),
+        ({"seed": 8, "max_tokens": 30}, r"max_tokens \(there 32, now 30\), seed \(there 1, now 8\)"),
+        ({"steps": 4}, "plan"),
+        ({"labels": ("PER", "LOC", "ORG")}, "labels"),
+    ],
+)
+@pytest.mark.parametrize("finished", [True, False])
+def test_another_runs_folder_is_refused_and_the_difference_named(
+    make_settings: SettingsMaker, changes: dict[str, Any], told: str, finished: bool
+) -> None:
+    if finished:
+        train(make_settings())
+    else:
+        with pytest.raises(InterruptedRun):
+            train(make_settings(), stop=StopAfter(2))
+    with pytest.raises(InputError, match=f"another run, which differs in .*{told}.*name another output"):
+        train(make_settings(**changes))
+
+
+def test_moved_inputs_are_the_same_run(make_settings: SettingsMaker, tmp_path: Path) -> None:
+    with pytest.raises(InterruptedRun):
+        train(make_settings(), stop=StopAfter(2))
+    moved = tmp_path / "moved.jsonl"
+    settings = make_settings()
+    assert settings.original is not None
+    settings.original.rename(moved)
+    assert train(settings.model_copy(update={"original": moved})).done.exists()
+
+
+def test_changed_threads_are_told_and_allowed(make_settings: SettingsMaker, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InterruptedRun):
+        train(make_settings(), stop=StopAfter(2))
+    try:
+        train(make_settings(threads=2))
+    finally:
+        torch.set_num_threads(1)
+    assert "resumed with threads 1 -> 2" in capsys.readouterr().err
+
+
+def test_two_runs_cannot_write_into_one_folder(make_settings: SettingsMaker) -> None:
+    settings = make_settings()
+    with RunFolder(settings.output).locked(), pytest.raises(InputError, match="another run is writing here"):
+        train(settings)
+
+
+def test_processes_that_did_not_join_are_an_error(
+    make_settings: SettingsMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="the launcher started 2 processes and this one sees 1"):
+        train(make_settings())
