@@ -33,7 +33,7 @@ class TrainingSettings(Settings):
 
     steps: Annotated[int, Field(ge=1)] = 250
     batch_size: Annotated[int, Field(ge=1)] = 16
-    learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     schedule: Literal["linear", "constant"] = "linear"
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -41,6 +41,7 @@ class TrainingSettings(Settings):
     stride: Annotated[int, Field(ge=0)] = 64
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpoint_every: Annotated[int, Field(ge=0)] = 0
+    log_every: Annotated[int, Field(ge=1)] = 50
 
 
 class ExperimentSettings(Settings):
