@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from nerkd_local.annotate.formats import answer_format
 from nerkd_local.annotate.prompts import Prompt, choose_demonstrations
 from nerkd_local.annotate.run import ALIGNMENT_VERSION, AnnotationJob, annotate, export
 from nerkd_local.annotate.settings import AnnotatorSettings
-from nerkd_local.corpus.jsonl import read_documents
+from nerkd_local.corpus.jsonl import read_documents, write_documents
+from nerkd_local.errors import InputError
 from nerkd_local.files import read_json
 from nerkd_local.fingerprints import digest_file
 from nerkd_local.records import Document
@@ -26,6 +27,29 @@ class DocumentFile:
 
     def __iter__(self) -> Iterator[Document]:
         return read_documents(self.path)
+
+
+def write_corpus(folder: Path, documents: Iterable[Document]) -> int:
+    """Write the folder's `corpus.jsonl`; returns how many sentences it has.
+
+    A corpus that is there already may grow at its end (stored answers stay those of their sentences). Raises
+    InputError, and leaves it as it was, if it would change otherwise.
+    """
+    path = folder / "corpus.jsonl"
+    new = folder / "corpus.new.jsonl"
+    count = write_documents(new, documents)
+    try:
+        if path.exists() and not _begins_with(new, path):
+            raise InputError("holds another corpus; annotate this one into another folder", path=path)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+    return count
+
+
+def _begins_with(longer: Path, shorter: Path) -> bool:
+    with longer.open("rb") as left, shorter.open("rb") as right:
+        return all(left.read(len(piece)) == piece for piece in iter(lambda: right.read(1 << 20), b""))
 
 
 def annotate_folder(

@@ -34,11 +34,10 @@ def command(
 
     Labels that CORPUS carries are not looked at. Started again, it asks only what is not stored yet.
     """
-    from nerkd_local.annotate.folder import annotate_folder
+    from nerkd_local.annotate.folder import annotate_folder, write_corpus
     from nerkd_local.annotate.ledger import describe
     from nerkd_local.annotate.settings import AnnotatorSettings
     from nerkd_local.config.folders import configs_folder
-    from nerkd_local.corpus.jsonl import write_documents
     from nerkd_local.corpus.readers import read_corpus
     from nerkd_local.corpus.settings import CorpusSettings
     from nerkd_local.settings import find_named, load_settings, save_settings
@@ -46,7 +45,7 @@ def command(
     settings = load_settings(AnnotatorSettings, find_named(annotator, configs_folder("annotators")), overrides)
     source = CorpusSettings.model_validate({"path": corpus, "format": format, "encoding": encoding})
     pool = list(read_corpus(CorpusSettings(path=examples))) if examples else []
-    write_documents(output / "corpus.jsonl", islice(read_corpus(source), limit))
+    write_corpus(output, islice(read_corpus(source), limit))
     save_settings(settings, output / "annotator.yaml")
     click.echo(describe(annotate_folder(output, settings, pool, seed=seed)))
     click.echo(f"labels -> {output / 'annotations.jsonl'}", err=True)

@@ -64,6 +64,17 @@ def test_replayed_answers_are_annotated_scored_and_converted(tmp_path: Path, cor
     assert "Ann\tB-PER\nsaw\tO\nBonn\tO\n" in (tmp_path / "out.conll").read_text()
 
 
+def test_a_folder_keeps_its_corpus_which_may_only_grow(tmp_path: Path, corpus: Path, answers: Path) -> None:
+    annotate = ["annotate", "recorded", corpus, "--output", tmp_path / "o", "--set", f"engine.answers={answers}"]
+    assert nerkd(*annotate, "--limit", 1).stdout.startswith("sentences: 1 = ")
+    assert nerkd(*annotate).stdout.startswith("sentences: 2 = ")
+    kept = (tmp_path / "o" / "corpus.jsonl").read_bytes()
+    corpus.write_text(CONLL.replace("Ann", "Bob"))
+    refused(nerkd(*annotate), "corpus.jsonl: holds another corpus; annotate this one into another folder")
+    assert (tmp_path / "o" / "corpus.jsonl").read_bytes() == kept
+    assert not (tmp_path / "o" / "corpus.new.jsonl").exists()
+
+
 def test_a_plan_is_written_with_its_fingerprint(tmp_path: Path, corpus: Path) -> None:
     nerkd("convert", corpus, tmp_path / "a.jsonl")
     plan = ["plan", "mixed", "--original", tmp_path / "a.jsonl", "--distilled", tmp_path / "a.jsonl", "--steps", 3]
