@@ -24,7 +24,7 @@ from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.files import write_json, write_json_lines
 from nerkd_local.fingerprints import digest
 from nerkd_local.records import Document
-from nerkd_local.stopping import listen_for_stop
+from nerkd_local.stopping import StopRequest, listen_for_stop
 from nerkd_local.store.answers import AnswerStore, StoredAnswer
 
 ALIGNMENT_VERSION = 1
@@ -76,43 +76,55 @@ def annotate(documents: Iterable[Document], job: AnnotationJob, store: AnswerSto
     missing = sum(1 for _ in _unanswered(documents, store, run_id))
     if not missing:
         return run_id
-    completer = job.start()
-    try:
-        with (
-            listen_for_stop() as stop,
-            tqdm(total=total, initial=total - missing, unit="sentence") as progress,
-        ):
-            asked: dict[int, Document] = {}
-
-            def questions() -> Iterator[Request]:
-                for number, document in _unanswered(documents, store, run_id):
-                    if stop:
-                        return
-                    asked[number] = document
-                    yield job.request(number, document)
-
-            for completion in completer.complete(questions()):
-                document = asked.pop(completion.key)
-                store.add(
-                    run_id,
-                    StoredAnswer(
-                        completion.key,
-                        document.id,
-                        digest(document.text),
-                        completion.text,
-                        completion.finish_reason,
-                        completion.prompt_tokens,
-                        completion.output_tokens,
-                    ),
-                )
-                progress.update()
-        store.commit()
-        if stop:
-            done = store.count(run_id)
-            raise InterruptedRun(f"stopped: {done:,} of {total:,} answers are stored; the same command goes on")
-    finally:
-        completer.close()
+    with listen_for_stop() as stop:
+        completer = job.start()
+        try:
+            with tqdm(total=total, initial=total - missing, unit="sentence") as progress:
+                for answer in _answers(documents, job, completer, store, run_id, stop):
+                    store.add(run_id, answer)
+                    progress.update()
+        except Exception:
+            # Ctrl-C reaches every process of the terminal's group, the engine's own too, which then is gone
+            if not stop:
+                raise
+        finally:
+            store.commit()
+            completer.close()
+    done = store.count(run_id)
+    if stop and done < total:
+        raise InterruptedRun(f"stopped: {done:,} of {total:,} answers are stored; the same command goes on")
     return run_id
+
+
+def _answers(
+    documents: Iterable[Document],
+    job: AnnotationJob,
+    completer: Completer,
+    store: AnswerStore,
+    run_id: int,
+    stop: StopRequest,
+) -> Iterator[StoredAnswer]:
+    """The missing answers as they arrive; after a stop signal no more is asked, and what was asked arrives."""
+    asked: dict[int, Document] = {}
+
+    def questions() -> Iterator[Request]:
+        for number, document in _unanswered(documents, store, run_id):
+            if stop:
+                return
+            asked[number] = document
+            yield job.request(number, document)
+
+    for completion in completer.complete(questions()):
+        document = asked.pop(completion.key)
+        yield StoredAnswer(
+            completion.key,
+            document.id,
+            digest(document.text),
+            completion.text,
+            completion.finish_reason,
+            completion.prompt_tokens,
+            completion.output_tokens,
+        )
 
 
 def export(

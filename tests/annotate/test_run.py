@@ -139,6 +139,19 @@ def test_a_signal_stops_the_run_with_its_answers_stored(tmp_path: Path) -> None:
     assert len(first.asked) + len(second.asked) == 60
 
 
+def test_an_engine_that_dies_of_the_same_ctrl_c_is_no_error(tmp_path: Path) -> None:
+    def stopping(text: str) -> tuple[str, FinishReason]:
+        if "saw20" in text:
+            os.kill(os.getpid(), signal.SIGINT)
+            raise RuntimeError("the engine got the signal too")
+        return both(text)
+
+    with pytest.raises(InterruptedRun, match="answers are stored"):
+        run(tmp_path, ScriptedCompleter(stopping))
+    ledger = run(tmp_path, ScriptedCompleter(both))
+    assert ledger["sentences"]["annotated"] == 60
+
+
 def test_other_settings_are_another_run_in_the_same_store(tmp_path: Path) -> None:
     with AnswerStore(tmp_path / "answers.sqlite") as store:
         one = annotate(DOCUMENTS, job(ScriptedCompleter(both)), store, total=60)
