@@ -140,10 +140,10 @@ def _apply(value: dict[str, Any], override: str) -> Location:
             here = here[part]
         else:
             raise InputError(f"--set {override!r}: {part!r} is not a section of the settings")
-    if (isinstance(here, list) and isinstance(last, int) and last < len(here)) or isinstance(here, dict):
-        here[last] = new
-    else:
+    in_list = isinstance(here, list) and isinstance(last, int) and last < len(here)
+    if not in_list and not isinstance(here, dict):
         raise InputError(f"--set {override!r}: {last!r} is not a key there")
+    here[last] = new
     return key
 
 
