@@ -53,6 +53,14 @@ def encoder() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer random BERT with a tokenizer of its own, made on the spot."""
+    from tests.models import make_encoder
+
+    return make_encoder(tmp_path_factory.mktemp("encoder") / "tiny")
+
+
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection to anything but this machine fails the test that tries it."""

@@ -5,13 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.models import make_encoder
-
-
-@pytest.fixture(scope="session")
-def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_encoder(tmp_path_factory.mktemp("encoder") / "tiny")
-
 
 @pytest.fixture(scope="session")
 def tokenizer(tiny_encoder: Path) -> Any:

@@ -10,14 +10,9 @@ from nerkd_local.corpus.jsonl import write_documents
 from nerkd_local.records import Document, Span, from_words
 from nerkd_local.regimen.plan import Plan, PlanStep, Pool, save_plan
 from nerkd_local.train.settings import TrainSettings
-from tests.models import WORDS, make_encoder
+from tests.models import WORDS
 
 SettingsMaker = Callable[..., TrainSettings]
-
-
-@pytest.fixture(scope="session")
-def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_encoder(tmp_path_factory.mktemp("encoder") / "tiny")
 
 
 def documents(source: str) -> list[Document]:

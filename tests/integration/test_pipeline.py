@@ -1,0 +1,80 @@
+"""`nerkd run` from corpora to figure with real parts (a tiny random encoder, recorded answers), twice."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TRAIN, DEV = range(100, 140), range(12)
+
+
+def sentence(number: int) -> list[str]:
+    return ["Anna", "lives", "in", "Paris", *(["today"] * (number % 4)), f"{number}"]
+
+
+def conll(numbers: range) -> str:
+    tags = {"Anna": "B-PER", "Paris": "B-LOC"}
+    return "".join("".join(f"{w}\t{tags.get(w, 'O')}\n" for w in sentence(n)) + "\n" for n in numbers)
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, tiny_encoder: Path) -> list[str]:
+    (tmp_path / "train.conll").write_text(conll(TRAIN))
+    (tmp_path / "dev.conll").write_text(conll(DEV))
+    rows = [{"text": " ".join(sentence(n)), "answer": "PER\tAnna\nLOC\tRome"} for n in TRAIN]
+    (tmp_path / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "e.yaml").write_text(
+        f"name: tiny\noutput: out\nstudent: {tiny_encoder}\nannotator: recorded\n"
+        "original: {corpus: {path: train.conll}, sizes: [8]}\n"
+        "distilled: [{name: news, corpus: {path: train.conll}, sample: 20}]\n"
+        "evaluation: {path: dev.conll}\nregimens: [original_only, simple_mix]\n"
+        "training: {steps: 6, batch_size: 4, max_tokens: 32, stride: 8, learning_rate: 0.001}\n"
+    )
+    nerkd = [sys.executable, "-c", "from nerkd_local.cli.main import main; main()"]
+    return [*nerkd, "run", "e.yaml", "--set", "annotator.engine.answers=answers.jsonl"]
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=dict(os.environ))
+
+
+def snapshot(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_a_whole_experiment_and_the_same_command_again(experiment: list[str], tmp_path: Path) -> None:
+    first = run(experiment, tmp_path)
+    assert first.returncode == 0, first.stderr
+    out = tmp_path / "out"
+    assert "sentences: 20 = 20 annotated\nmentions: 40 = 20 accepted + 20 hallucinated" in first.stdout
+    assert (
+        "strict F1 against the hidden human labels: 0.667 (precision 1.000, recall 0.500, 40 entities)" in first.stdout
+    )
+    with (out / "results" / "table.csv").open(newline="") as stream:
+        table = list(csv.DictReader(stream))
+    assert [row["regimen"] for row in table] == ["original_only", "simple_mix"]
+    assert (out / "results" / "figure.png").read_bytes().startswith(b"\x89PNG")
+    scores = [json.loads(line) for line in (out / "results" / "scores.jsonl").read_text().splitlines()]
+    strict = [row for row in scores if row.get("regimen") and (row["type"], row["mode"]) == ("micro", "strict")]
+    assert [f"{float(row['f1_mean']):.6f}" for row in table] == [f"{row['f1']:.6f}" for row in strict]
+    done = json.loads((out / "cells" / "simple_mix-n8-seed0" / "done.json").read_text())
+    assert (done["steps"], done["world_size"]) == (6, 1)
+    metrics = (out / "cells" / "simple_mix-n8-seed0" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(metrics[-1])["examples"] == {"original": 12, "distilled": 12}
+
+    trained = snapshot(out / "cells")
+    again = run(experiment, tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == first.stdout
+    assert snapshot(out / "cells") == trained
+
+    other = run([*experiment, "--set", "annotator.labels={PER: p, LOC: l, ORG: o}"], tmp_path)
+    assert other.returncode == 2
+    assert "was made from other corpora" in other.stderr.splitlines()[-1]
