@@ -161,11 +161,23 @@ def atomic_writer(path: Path) -> Iterator[IO[str]]:
 
     The content is on the disk (fsync of file and folder) before the name changes over.
     """
+    with _atomic_stream(path, mode="w", encoding="utf-8", newline="\n") as stream:
+        yield stream
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a binary file atomically."""
+    with _atomic_stream(path, mode="wb") as stream:
+        stream.write(content)
+
+
+@contextmanager
+def _atomic_stream(path: Path, **how: Any) -> Iterator[IO[Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
     try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as stream:
+        with open(handle, **how) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

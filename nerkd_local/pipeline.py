@@ -8,38 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nerkd_local.annotate.engines.start import LazyEngine
 from nerkd_local.annotate.folder import annotate_folder
 from nerkd_local.annotate.ledger import describe
 from nerkd_local.config.experiment import ExperimentSettings
 from nerkd_local.corpus.jsonl import read_documents
 from nerkd_local.experiment.annotators import score_annotator
-from nerkd_local.experiment.cells import list_cells, run_cell, write_distilled
+from nerkd_local.experiment.cells import check_grid, list_cells, run_cell, write_distilled
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.prepare import prepare
 from nerkd_local.experiment.results import write_results
-from nerkd_local.files import local_model
 from nerkd_local.settings import save_settings
 
 
 def run_experiment(settings: ExperimentSettings, say: Callable[[str], None]) -> str:
     """Run what is missing of an experiment; returns the Markdown summary. `say` hears what begins.
 
-    Raises InputError, InterruptedRun (the same command goes on), NerkdError if training fails.
+    Raises InputError, InterruptedRun (the same command goes on), CheckFailed or NerkdError if training fails.
     """
-    local_model(settings.student)
     folder = RunFolder(settings.output)
-    say(f"corpora -> {folder.preparation.parent}")
+    check_grid(settings, folder)
+    say(f"corpora -> {folder.corpus}")
     prepare(settings, folder)
     save_settings(settings, folder.settings)
 
     pool = list(read_documents(folder.original(min(settings.original.sizes))))
-    for source in settings.distilled:
-        say(f"annotate {source.name} with {settings.annotator.name} -> {folder.annotation(source.name)}")
-        say(
-            describe(
-                annotate_folder(folder.annotation(source.name), settings.annotator, pool, seed=settings.sample_seed)
-            )
-        )
+    # the engine's memory is free again before training starts
+    with LazyEngine(settings.annotator.engine) as engine:
+        for source in (source.name for source in settings.distilled):
+            here = folder.annotation(source)
+            say(f"annotate {source} with {settings.annotator.name} -> {here}")
+            corpus = folder.unlabelled(source)
+            ledger = annotate_folder(corpus, here, settings.annotator, engine, pool, seed=settings.sample_seed)
+            say(describe(ledger))
     annotator = score_annotator(settings, folder)
     write_distilled(settings, folder)
 

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+RAW_TAGS = "tags"
+"""The key of `Document.meta` under which a student leaves the IOB2 tags that its spans were read from."""
+
 Source = Literal["original", "distilled"]
 """Whose labels: `original` are human, `distilled` are an LLM's (the paper's words)."""
 

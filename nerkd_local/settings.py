@@ -47,6 +47,15 @@ def load_settings(
         raise InputError("\n".join(_explain(cls, path, places, error))) from None
 
 
+def make_settings(cls: type[S], **values: Any) -> S:
+    """The settings object of these values. Raises InputError, in one line, where they are not allowed."""
+    try:
+        return cls(**values)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, item['loc']))}: {_reason(item)}" for item in error.errors(include_url=False)]
+        raise InputError("; ".join(problems)) from None
+
+
 def find_named(name: str, folder: Path) -> Path:
     """The YAML file a name stands for: `folder/name.yaml`, or the path itself if it ends in .yaml.
 
@@ -155,17 +164,21 @@ def _explain(cls: type[BaseModel], path: Path, places: Places, error: Validation
         for part in item["loc"]:
             if (*written, part) in places:
                 written = (*written, part)
-        name = ".".join(str(part) for part in item["loc"])
+        tail = () if written[-1:] == item["loc"][-1:] else item["loc"][-1:]
+        name = ".".join(str(part) for part in (*written, *tail))
         if item["type"] == "extra_forbidden":
-            name = ".".join(str(part) for part in written)
             problem = f"unknown key {name!r}{nearest(str(item['loc'][-1]), _known_keys(cls, item['loc']))}"
         elif item["type"] == "missing":
             problem = f"{name!r} is missing"
         else:
-            message = item["msg"].removeprefix("Value error, ")
-            problem = f"{name!r}: {message[:1].lower()}{message[1:]} (seen: {repr(item['input'])[:80]})"
+            problem = f"{name!r}: {_reason(item)}"
         problems.append(f"{places.get(written, path)}: {problem}")
     return problems
+
+
+def _reason(item: Mapping[str, Any]) -> str:
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{message[:1].lower()}{message[1:]} (seen: {repr(item['input'])[:80]})"
 
 
 def _known_keys(cls: type[BaseModel], location: Location) -> list[str]:

@@ -23,8 +23,8 @@ MentionState = Literal[
 
 accepted      stands verbatim in the text, in order, on token borders
 repaired      placed after folding (case, width, quotes, white space), widening to whole tokens, or out of order
-duplicate     every place it could have is taken by the same label already
-overlap       every place it could have overlaps another mention
+duplicate     no place left, and one it could have is taken by the same label already
+overlap       no place left: each one overlaps another mention
 hallucinated  nowhere in the text as a whole word
 bad_type      a label that was not asked for
 truncated     in an answer that was cut off: no label of such an answer is used

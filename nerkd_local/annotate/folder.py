@@ -1,16 +1,18 @@
-"""Annotation on disk: a folder with `corpus.jsonl` goes in, `annotations.jsonl` and `ledger.json` come out."""
+"""Annotation on disk: a file of documents goes in, `annotations.jsonl` and `ledger.json` come out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nerkd_local.annotate.engines.start import engine_identity, start_engine
+from nerkd_local.annotate.completer import Completer
+from nerkd_local.annotate.engines.start import check_engine, engine_identity, is_present
 from nerkd_local.annotate.formats import answer_format
 from nerkd_local.annotate.prompts import Prompt, choose_demonstrations
 from nerkd_local.annotate.run import ALIGNMENT_VERSION, AnnotationJob, annotate, export
 from nerkd_local.annotate.settings import AnnotatorSettings
+from nerkd_local.corpus.checks import check_labels
 from nerkd_local.corpus.jsonl import read_documents, write_documents
 from nerkd_local.errors import InputError
 from nerkd_local.files import read_json
@@ -29,14 +31,13 @@ class DocumentFile:
         return read_documents(self.path)
 
 
-def write_corpus(folder: Path, documents: Iterable[Document]) -> int:
-    """Write the folder's `corpus.jsonl`; returns how many sentences it has.
+def write_corpus(path: Path, documents: Iterable[Document]) -> int:
+    """Write the file of documents to annotate; returns how many sentences it has.
 
     A corpus that is there already may grow at its end (stored answers stay those of their sentences). Raises
     InputError, and leaves it as it was, if it would change otherwise.
     """
-    path = folder / "corpus.jsonl"
-    new = folder / "corpus.new.jsonl"
+    new = path.with_suffix(".new.jsonl")
     count = write_documents(new, documents)
     try:
         if path.exists() and not _begins_with(new, path):
@@ -53,37 +54,62 @@ def _begins_with(longer: Path, shorter: Path) -> bool:
 
 
 def annotate_folder(
-    folder: Path, settings: AnnotatorSettings, pool: Sequence[Document] = (), *, seed: int = 0
+    corpus: Path,
+    folder: Path,
+    settings: AnnotatorSettings,
+    engine: Completer,
+    pool: Sequence[Document] = (),
+    *,
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """Annotate the folder's `corpus.jsonl`; returns the ledger. What is stored already is not asked again.
+    """Annotate a file of documents into a folder; returns the ledger. What is stored already is not asked again.
 
-    `pool` holds human-labelled documents for the worked examples of the prompt. Raises InputError,
-    InterruptedRun (see `annotate`).
+    `pool` holds human-labelled documents for the worked examples of the prompt. A finished export is returned as
+    it is, also where the model or vLLM is no longer at hand. Raises InputError, InterruptedRun (see `annotate`).
     """
-    documents = DocumentFile(folder / "corpus.jsonl")
+    documents = DocumentFile(corpus)
     job = prepare_job(settings, pool, seed=seed)
     inputs = {
         "run": job.identity(),
-        "corpus_sha256": digest_file(documents.path),
+        "corpus_sha256": digest_file(corpus),
         "alignment_version": ALIGNMENT_VERSION,
     }
-    ledger = folder / "ledger.json"
-    if ledger.exists() and (folder / "annotations.jsonl").exists():
-        finished: dict[str, Any] = read_json(ledger)
-        if finished.get("inputs") == inputs:
-            return finished
+    finished = _finished_export(folder, inputs)
+    if finished is not None:
+        return finished
+    check_engine(settings.engine)
     with AnswerStore(folder / "answers.sqlite") as store:
-        run_id = annotate(documents, job, store, total=sum(1 for _ in documents))
+        run_id = annotate(documents, job, engine, store, total=sum(1 for _ in documents))
         return export(documents, job, store, run_id, folder, inputs)
 
 
+def _finished_export(folder: Path, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The ledger of a whole export made from these inputs, if the folder holds one."""
+    if not (folder / "ledger.json").exists() or not (folder / "annotations.jsonl").exists():
+        return None
+    ledger: dict[str, Any] = read_json(folder / "ledger.json")
+    made_from = ledger["inputs"]
+    if inputs["run"]["engine"] == ABSENT:
+        # nothing says that the engine is another one, so the export stands for what it was made with
+        inputs = {**inputs, "run": {**inputs["run"], "engine": made_from["run"]["engine"]}}
+    whole = ledger["annotations_sha256"] == digest_file(folder / "annotations.jsonl")
+    return ledger if whole and made_from == inputs else None
+
+
+ABSENT: dict[str, Any] = {"kind": "absent"}
+"""The identity of an engine whose model, answers or software are not on this machine."""
+
+
 def prepare_job(settings: AnnotatorSettings, pool: Sequence[Document] = (), *, seed: int = 0) -> AnnotationJob:
-    """What the settings ask of every sentence, and of which engine. Starts nothing."""
+    """What the settings ask of every sentence, and of which engine. Starts nothing.
+
+    Raises InputError for a label in the pool that the annotator is not asked for.
+    """
+    check_labels(pool, settings.labels, "the worked examples")
     demonstrations = choose_demonstrations(pool, list(settings.labels), settings.shots, seed)
     return AnnotationJob(
         prompt=Prompt(settings.prompt, settings.labels, answer_format(settings.format), demonstrations),
         sampling=settings.sampling,
         constrained=settings.constrained,
-        engine_identity=engine_identity(settings.engine),
-        start=lambda: start_engine(settings.engine),
+        engine_identity=engine_identity(settings.engine) if is_present(settings.engine) else ABSENT,
     )

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from nerkd_local.annotate.align import MENTION_STATES, MentionState
 from nerkd_local.annotate.completer import FinishReason
+from nerkd_local.records import Document
 
 SentenceState = Literal["annotated", "truncated", "malformed", "too_long", "unanswered"]
 """What became of one sentence. Only `annotated` ones carry labels.
@@ -21,6 +22,14 @@ unanswered  no answer is stored yet
 """
 
 SENTENCE_STATES: tuple[SentenceState, ...] = get_args(SentenceState)
+
+
+def is_usable(document: Document) -> bool:
+    """Whether the document may serve as a training example: its answer was read, or it never had one.
+
+    One without a usable answer has no labels, and would teach that there is nothing in it.
+    """
+    return bool(document.meta.get("status", "annotated") == "annotated")
 
 
 @dataclass

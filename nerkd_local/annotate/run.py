@@ -6,14 +6,13 @@ and resumed exports the same bytes as one that was not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from tqdm import tqdm
 
-from nerkd_local import __version__
 from nerkd_local.annotate.align import align
 from nerkd_local.annotate.completer import Completer, FinishReason, Request
 from nerkd_local.annotate.ledger import Ledger, SentenceState
@@ -22,8 +21,8 @@ from nerkd_local.annotate.settings import SamplingSettings
 from nerkd_local.corpus.jsonl import document_to_json
 from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.files import write_json, write_json_lines
-from nerkd_local.fingerprints import digest
-from nerkd_local.records import Document
+from nerkd_local.fingerprints import digest, digest_file
+from nerkd_local.records import RAW_TAGS, Document
 from nerkd_local.stopping import StopRequest, listen_for_stop
 from nerkd_local.store.answers import AnswerStore, StoredAnswer
 
@@ -33,18 +32,16 @@ ALIGNMENT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class AnnotationJob:
-    """What is asked of every sentence, and of whom. `start` makes the engine, and is called only if needed."""
+    """What is asked of every sentence, and what is known of the engine that is asked."""
 
     prompt: Prompt
     sampling: SamplingSettings
     constrained: bool
     engine_identity: Mapping[str, Any]
-    start: Callable[[], Completer]
 
     def identity(self) -> dict[str, Any]:
         """Everything the answers depend on. Another value is another run in the store, never a mixed one."""
         return {
-            "tool": __version__,
             "engine": dict(self.engine_identity),
             "prompt": self.prompt.version,
             "prompt_sha256": self.prompt.fingerprint,
@@ -65,31 +62,28 @@ class AnnotationJob:
         )
 
 
-def annotate(documents: Iterable[Document], job: AnnotationJob, store: AnswerStore, *, total: int) -> int:
+def annotate(
+    documents: Iterable[Document], job: AnnotationJob, completer: Completer, store: AnswerStore, *, total: int
+) -> int:
     """Ask about every document whose answer is not stored; returns the number of the run in the store.
 
     `documents` is iterated twice and must give the same sentences in the same order each time. Memory does
-    not grow with it. Raises InputError where a stored answer belongs to another text (the corpus changed),
-    InterruptedRun after a stop signal: what was answered by then is stored.
+    not grow with it. The completer is asked nothing if nothing is missing, and is left open. Raises InputError
+    where a stored answer belongs to another text (the corpus changed), InterruptedRun after a stop signal:
+    what was answered by then is stored.
     """
     run_id = store.open_run(job.identity())
     missing = sum(1 for _ in _unanswered(documents, store, run_id))
     if not missing:
         return run_id
-    with listen_for_stop() as stop:
-        completer = job.start()
-        try:
-            with tqdm(total=total, initial=total - missing, unit="sentence") as progress:
-                for answer in _answers(documents, job, completer, store, run_id, stop):
-                    store.add(run_id, answer)
-                    progress.update()
-        except Exception:
-            # Ctrl-C reaches every process of the terminal's group, the engine's own too, which then is gone
-            if not stop:
-                raise
-        finally:
-            store.commit()
-            completer.close()
+    with (
+        listen_for_stop() as stop,
+        tqdm(total=total, initial=total - missing, unit="sentence") as progress,
+    ):
+        for answer in _answers(documents, job, completer, store, run_id, stop):
+            store.add(run_id, answer)
+            progress.update()
+    store.commit()
     done = store.count(run_id)
     if stop and done < total:
         raise InterruptedRun(f"stopped: {done:,} of {total:,} answers are stored; the same command goes on")
@@ -114,17 +108,22 @@ def _answers(
             asked[number] = document
             yield job.request(number, document)
 
-    for completion in completer.complete(questions()):
-        document = asked.pop(completion.key)
-        yield StoredAnswer(
-            completion.key,
-            document.id,
-            digest(document.text),
-            completion.text,
-            completion.finish_reason,
-            completion.prompt_tokens,
-            completion.output_tokens,
-        )
+    try:
+        for completion in completer.complete(questions()):
+            document = asked.pop(completion.key)
+            yield StoredAnswer(
+                completion.key,
+                document.id,
+                digest(document.text),
+                completion.text,
+                completion.finish_reason,
+                completion.prompt_tokens,
+                completion.output_tokens,
+            )
+    except Exception:
+        # Ctrl-C reaches every process of the terminal's group, the engine's own too, which then is gone
+        if not stop:
+            raise
 
 
 def export(
@@ -135,7 +134,7 @@ def export(
     folder: Path,
     inputs: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write `annotations.jsonl` and then `ledger.json` into the folder; returns the ledger.
+    """Write `annotations.jsonl` and then `ledger.json`, which names its hash, into the folder; returns the ledger.
 
     Every document is written, in corpus order. One whose answer could not be used has no spans; its
     `meta.status` says why, and `meta.mentions` counts what became of its mentions. `inputs` (plain JSON that
@@ -149,7 +148,11 @@ def export(
             yield document_to_json(_labelled(document, answer, job, labels, ledger))
 
     write_json_lines(folder / "annotations.jsonl", rows())
-    result = {**ledger.to_json(), "inputs": inputs}
+    result = {
+        **ledger.to_json(),
+        "inputs": inputs,
+        "annotations_sha256": digest_file(folder / "annotations.jsonl"),
+    }
     write_json(folder / "ledger.json", result)
     return result
 
@@ -186,7 +189,9 @@ def _labelled(
             state = "malformed" if parsed.malformed and not parsed.mentions else "annotated"
     ledger.sentences[state] += 1
     ledger.mentions.update(cast(Any, counts))
-    return replace(document, spans=spans, meta={**document.meta, "status": state, "mentions": counts})
+    # the raw tags of a student that labelled this text before would speak for it still
+    meta = {key: value for key, value in document.meta.items() if key != RAW_TAGS}
+    return replace(document, spans=spans, meta={**meta, "status": state, "mentions": counts})
 
 
 def _with_answers(

@@ -9,6 +9,9 @@ from pydantic import Field, field_validator
 
 from nerkd_local.settings import Settings
 
+CONSTRAINT_BACKEND = "xgrammar"
+"""What makes vLLM's answers obey the format. Named, because its "auto" silently differs from request to request."""
+
 
 class VllmSettings(Settings):
     """vLLM in this process, on the GPUs it sees, or on the CPU where there is none."""

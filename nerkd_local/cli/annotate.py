@@ -34,18 +34,29 @@ def command(
 
     Labels that CORPUS carries are not looked at. Started again, it asks only what is not stored yet.
     """
+    from nerkd_local.annotate.engines.start import LazyEngine, check_engine
     from nerkd_local.annotate.folder import annotate_folder, write_corpus
     from nerkd_local.annotate.ledger import describe
     from nerkd_local.annotate.settings import AnnotatorSettings
     from nerkd_local.config.folders import configs_folder
+    from nerkd_local.corpus.checks import check_labels
     from nerkd_local.corpus.readers import read_corpus
     from nerkd_local.corpus.settings import CorpusSettings
-    from nerkd_local.settings import find_named, load_settings, save_settings
+    from nerkd_local.files import write_json
+    from nerkd_local.settings import find_named, load_settings, make_settings, save_settings
 
+    # everything that can be wrong is looked at before anything is written
     settings = load_settings(AnnotatorSettings, find_named(annotator, configs_folder("annotators")), overrides)
-    source = CorpusSettings.model_validate({"path": corpus, "format": format, "encoding": encoding})
+    check_engine(settings.engine)
+    source = make_settings(CorpusSettings, path=corpus, format=format, encoding=encoding)
     pool = list(read_corpus(CorpusSettings(path=examples))) if examples else []
-    write_corpus(output, islice(read_corpus(source), limit))
+    if examples:
+        check_labels(pool, settings.labels, examples)
+    write_corpus(output / "corpus.jsonl", islice(read_corpus(source), limit))
     save_settings(settings, output / "annotator.yaml")
-    click.echo(describe(annotate_folder(output, settings, pool, seed=seed)))
+    selection = {"corpus": corpus, "format": format, "encoding": encoding, "limit": limit}
+    selection |= {"examples": examples, "seed": seed}
+    write_json(output / "selection.json", {key: str(v) if isinstance(v, Path) else v for key, v in selection.items()})
+    with LazyEngine(settings.engine) as engine:
+        click.echo(describe(annotate_folder(output / "corpus.jsonl", output, settings, engine, pool, seed=seed)))
     click.echo(f"labels -> {output / 'annotations.jsonl'}", err=True)

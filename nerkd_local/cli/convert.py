@@ -27,10 +27,11 @@ def command(corpus: Path, output: Path, scheme: str, format: str, encoding: str)
     from nerkd_local.corpus.readers import read_corpus
     from nerkd_local.corpus.settings import CorpusSettings
     from nerkd_local.errors import InputError
+    from nerkd_local.settings import make_settings
 
     writers = {".conll": write_conll, ".jsonl": write_documents}
     if output.suffix not in writers:
         raise InputError("the output's extension must be .conll or .jsonl", path=output)
-    settings = CorpusSettings.model_validate({"path": corpus, "format": format, "encoding": encoding, "scheme": scheme})
+    settings = make_settings(CorpusSettings, path=corpus, format=format, encoding=encoding, scheme=scheme)
     count = writers[output.suffix](output, read_corpus(settings))
     click.echo(f"{count:,} sentences -> {output}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 
 import click
 
 from nerkd_local import __version__, offline
-from nerkd_local.errors import InterruptedRun, NerkdError
+from nerkd_local.errors import InputError, InterruptedRun, NerkdError
 from nerkd_local.threads import wait_politely
 
 COMMANDS = {
@@ -54,6 +55,9 @@ def main() -> None:
     """The console script."""
     offline.seal()
     wait_politely()
+    # Wherever no stage listens for them itself, these end the program as Ctrl-C does: nothing half-written, 3
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         code = nerkd.main(prog_name="nerkd", standalone_mode=False)
     except click.ClickException as error:
@@ -62,6 +66,10 @@ def main() -> None:
     except NerkdError as error:
         click.echo(f"nerkd: {error}", err=True)
         code = error.exit_code
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"nerkd: {place}{error.strerror or error}", err=True)
+        code = InputError.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("nerkd: interrupted; the same command goes on from what is stored", err=True)
         code = InterruptedRun.exit_code

@@ -27,15 +27,20 @@ def command(
     output: Path,
 ) -> None:
     """Plan REGIMEN (a name in configs/regimens, or a YAML file): which examples every step sees."""
+    from nerkd_local.annotate.ledger import is_usable
     from nerkd_local.config.folders import configs_folder
     from nerkd_local.corpus.jsonl import read_documents
     from nerkd_local.regimen.catalog import load_regimen
     from nerkd_local.regimen.plan import build_plan, save_plan
 
-    ids = [[document.id for document in read_documents(path)] if path else [] for path in (original, distilled)]
     chosen = load_regimen(regimen, configs_folder("regimens"))
-    plan = build_plan(chosen, *ids, steps=steps, batch_size=batch_size, seed=seed)
+    original_ids = [document.id for document in read_documents(original)] if original else []
+    answered = list(read_documents(distilled)) if distilled else []
+    usable = [document.id for document in answered if is_usable(document)]
+    plan = build_plan(chosen, original_ids, usable, steps=steps, batch_size=batch_size, seed=seed)
     save_plan(plan, output)
+    if len(usable) < len(answered):
+        click.echo(f"left out: {len(answered) - len(usable):,} distilled sentences without a usable answer")
     for source, count in plan.examples.items():
         click.echo(f"{source}: {count:,} examples, {plan.passes[source]:.2f} passes")
     click.echo(f"fingerprint {plan.fingerprint}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from nerkd_local.cli.options import PATH
+from nerkd_local.cli.options import PATH, overrides
 
 
 @click.command(name="train")
@@ -18,7 +18,8 @@ from nerkd_local.cli.options import PATH
     show_default=True,
     help="Which of configs/accelerate (or a YAML file) says how many processes run on what.",
 )
-def command(config: Path, accelerate: str) -> None:
+@overrides
+def command(config: Path, accelerate: str, overrides: tuple[str, ...]) -> None:
     """Train the student that CONFIG (YAML) describes on the plan it names.
 
     Started again after an interruption, it goes on from the newest whole checkpoint.
@@ -28,4 +29,5 @@ def command(config: Path, accelerate: str) -> None:
     from nerkd_local.settings import find_named
     from nerkd_local.train.launch import launch
 
-    sys.exit(launch(existing_file(config), find_named(accelerate, configs_folder("accelerate"))))
+    launcher = find_named(accelerate, configs_folder("accelerate"))
+    sys.exit(launch(existing_file(config), launcher, overrides))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nerkd_local.corpus.schemes import spans_to_tags
 from nerkd_local.errors import InputError
-from nerkd_local.records import Document
+from nerkd_local.records import RAW_TAGS, Document
 
 
 def match_tags(
@@ -28,7 +28,7 @@ def match_tags(
         if answer.words != document.words:
             raise InputError(f"the tokens of sentence {document.id!r} are not those of the gold corpus", path=path)
         gold_tags.append(spans_to_tags(document))
-        predicted_tags.append(list(answer.meta.get("tags") or spans_to_tags(answer)))
+        predicted_tags.append(list(answer.meta.get(RAW_TAGS) or spans_to_tags(answer)))
     if by_id:
         raise InputError(
             f"{len(by_id):,} predicted sentences are not in the gold corpus (first: {next(iter(by_id))!r}); "

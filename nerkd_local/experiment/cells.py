@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +10,22 @@ from typing import Any
 
 import numpy as np
 
+from nerkd_local.annotate.ledger import is_usable
 from nerkd_local.config.experiment import ExperimentSettings
 from nerkd_local.config.folders import configs_folder
 from nerkd_local.corpus.jsonl import document_to_json, read_documents
 from nerkd_local.corpus.schemes import spans_to_tags
-from nerkd_local.errors import InterruptedRun, NerkdError
+from nerkd_local.errors import CheckFailed, InputError, InterruptedRun, NerkdError
 from nerkd_local.evaluate.counts import sentence_counts
 from nerkd_local.evaluate.metrics import score_tags, scores_to_rows
 from nerkd_local.experiment.folder import RunFolder
-from nerkd_local.files import read_json, write_json, write_json_lines
-from nerkd_local.fingerprints import digest_file, digest_folder, digest_json
+from nerkd_local.files import local_model, read_json, write_bytes, write_json, write_json_lines
+from nerkd_local.fingerprints import digest_file
+from nerkd_local.records import RAW_TAGS
 from nerkd_local.regimen.catalog import load_regimen
 from nerkd_local.regimen.plan import build_plan, save_plan
-from nerkd_local.settings import save_settings
+from nerkd_local.settings import find_named, load_settings, make_settings, save_settings
+from nerkd_local.train.identity import run_fingerprints
 from nerkd_local.train.launch import launch
 from nerkd_local.train.settings import TrainSettings
 
@@ -51,25 +55,50 @@ def list_cells(settings: ExperimentSettings) -> list[Cell]:
 
 
 def write_distilled(settings: ExperimentSettings, folder: RunFolder) -> int:
-    """Gather the usable annotated sentences of all sources into one file; returns how many there are.
-
-    A sentence whose answer could not be used (see the ledgers) is no training example: it would teach that
-    there is nothing in it.
-    """
+    """Gather the usable annotated sentences of all sources into one file; returns how many there are."""
 
     def usable() -> Iterator[dict[str, Any]]:
         for source in settings.distilled:
             for document in read_documents(folder.annotation(source.name) / "annotations.jsonl"):
-                if document.meta["status"] == "annotated":
+                if is_usable(document):
                     yield document_to_json(document)
 
     return write_json_lines(folder.distilled, usable())
 
 
+def check_grid(settings: ExperimentSettings, folder: RunFolder) -> None:
+    """Raise InputError for what would otherwise stop the experiment only when its first student is trained:
+    an unknown regimen or launcher, no encoder, training settings that are not allowed, and a run folder with
+    students that were trained with other settings."""
+    local_model(settings.student)
+    find_named(settings.accelerate, configs_folder("accelerate"))
+    for cell in list_cells(settings):
+        load_regimen(cell.regimen, configs_folder("regimens"))
+        _training(cell, settings, folder)
+    if folder.settings.exists() and any(folder.root.glob("cells/*/plan.jsonl")):
+        there = load_settings(ExperimentSettings, folder.settings).model_dump(mode="json", exclude=_MAY_CHANGE)
+        here = settings.model_dump(mode="json", exclude=_MAY_CHANGE)
+        different = [name for name in here if here[name] != there[name]]
+        if different:
+            raise InputError(
+                f"its students were trained with another {' and another '.join(different)}; choose another output "
+                "folder",
+                path=folder.root,
+            )
+
+
+_MAY_CHANGE: Any = {
+    # more of the same grid, another name, the same files in another place (the trainer goes by their content)
+    **dict.fromkeys(("name", "output", "data_root", "student", "regimens", "seeds", "accelerate"), True),
+    "annotator": {"name": True, "engine": {"model": True, "answers": True}},
+    "training": {"log_every": True, "checkpoint_every": True},
+}
+
+
 def run_cell(cell: Cell, settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
     """Plan, train, predict and score one student, or read what an earlier run of the same cell left.
 
-    Raises InterruptedRun if the trainer was asked to stop, NerkdError if it failed.
+    Raises InterruptedRun if the trainer was asked to stop; if it failed, an error with its exit code.
     """
     here = folder.cell(cell.name)
     original = folder.original(cell.original_size)
@@ -81,41 +110,19 @@ def run_cell(cell: Cell, settings: ExperimentSettings, folder: RunFolder) -> dic
         batch_size=settings.training.batch_size,
         seed=cell.seed,
     )
-    training = TrainSettings(
-        student=settings.student,
-        labels=tuple(settings.annotator.labels),
-        original=original,
-        distilled=folder.distilled,
-        plan=here / "plan.jsonl",
-        output=here,
-        seed=cell.seed,
-        **settings.training.model_dump(exclude={"steps", "batch_size"}),
-    )
-    fingerprint = digest_json(
-        {
-            "plan": plan.fingerprint,
-            "training": training.model_dump(
-                mode="json", exclude={"student", "original", "distilled", "plan", "output"}
-            ),
-            "student": digest_folder(settings.student),
-            "data": [digest_file(path) for path in (original, folder.distilled, folder.evaluation)],
-        }
-    )
+    training = _training(cell, settings, folder)
+    made_from = {"training": run_fingerprints(training, plan), "evaluation": digest_file(folder.evaluation)}
     result_file = here / "result.json"
     if result_file.exists():
         earlier: dict[str, Any] = read_json(result_file)
-        if earlier["fingerprint"] == fingerprint:
+        if earlier["made_from"] == made_from:
             return earlier
 
-    save_plan(plan, here / "plan.jsonl")
+    save_plan(plan, training.plan)
     save_settings(training, here / "train.yaml")
-    code = launch(here / "train.yaml", configs_folder("accelerate") / f"{settings.accelerate}.yaml")
-    if code == InterruptedRun.exit_code:
-        raise InterruptedRun(f"stopped while training {cell.name}; the same command goes on from its checkpoint")
-    if code:
-        raise NerkdError(f"training {cell.name} failed with exit code {code}; its messages are above")
+    _train(cell, here / "train.yaml", find_named(settings.accelerate, configs_folder("accelerate")))
     result = {
-        "fingerprint": fingerprint,
+        "made_from": made_from,
         "regimen": Path(cell.regimen).stem,
         "original_size": cell.original_size,
         "seed": cell.seed,
@@ -125,6 +132,30 @@ def run_cell(cell: Cell, settings: ExperimentSettings, folder: RunFolder) -> dic
     }
     write_json(result_file, result)
     return result
+
+
+def _training(cell: Cell, settings: ExperimentSettings, folder: RunFolder) -> TrainSettings:
+    here = folder.cell(cell.name)
+    return make_settings(
+        TrainSettings,
+        student=settings.student,
+        labels=tuple(settings.annotator.labels),
+        original=folder.original(cell.original_size),
+        distilled=folder.distilled,
+        plan=here / "plan.jsonl",
+        output=here,
+        seed=cell.seed,
+        **settings.training.model_dump(exclude={"steps", "batch_size"}),
+    )
+
+
+def _train(cell: Cell, config: Path, launcher: Path) -> None:
+    code = launch(config, launcher)
+    if code == InterruptedRun.exit_code:
+        raise InterruptedRun(f"stopped while training {cell.name}; the same command goes on from its checkpoint")
+    if code:
+        error = {kind.exit_code: kind for kind in (InputError, CheckFailed)}.get(code, NerkdError)
+        raise error(f"training {cell.name} failed with exit code {code}; its messages are above")
 
 
 def _score_student(here: Path, settings: ExperimentSettings, evaluation: Path) -> dict[str, Any]:
@@ -149,10 +180,12 @@ def _score_student(here: Path, settings: ExperimentSettings, evaluation: Path) -
             gold.append(spans_to_tags(document))
             predicted.append(answer.tags)
             row = document_to_json(answer.document)
-            yield {**row, "meta": {**row["meta"], "tags": answer.tags}}
+            yield {**row, "meta": {**row["meta"], RAW_TAGS: answer.tags}}
 
     write_json_lines(here / "predictions.jsonl", rows())
-    np.save(here / "counts.npy", sentence_counts(gold, predicted))
+    counts = io.BytesIO()
+    np.save(counts, sentence_counts(gold, predicted), allow_pickle=False)
+    write_bytes(here / "counts.npy", counts.getvalue())
     return {"scores": scores_to_rows(score_tags(gold, predicted))}
 
 

@@ -6,7 +6,9 @@ are to be annotated go to a file of their own, which only the annotator's score 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,36 +22,48 @@ from nerkd_local.corpus.splits import nested_subsets, sample
 from nerkd_local.errors import InputError
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.files import read_json, write_json
-from nerkd_local.fingerprints import digest_file, digest_folder, digest_json
+from nerkd_local.fingerprints import digest_file, digest_folder
 from nerkd_local.records import Document
 
 
 def prepare(settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
-    """Write the corpus files, or find that they are there; returns what was counted and left out.
+    """Write the corpus files, all or none, or find that they are there; returns what was counted and left out.
 
-    Raises InputError for labels outside the annotator's set, for corpora with too few sentences, and if the
-    folder holds the corpora of other settings or of files that have changed since.
+    Corpora that are no longer at hand are not needed again. Raises InputError for labels outside the annotator's
+    set, for corpora with too few sentences, and if the folder's files were made otherwise.
     """
-    fingerprint = _fingerprint(settings)
+    made_from = _inputs(settings)
     if folder.preparation.exists():
         report: dict[str, Any] = read_json(folder.preparation)
-        if report["fingerprint"] != fingerprint:
+        earlier = report["made_from"]
+        gone = None in made_from["content"]
+        if earlier["settings"] != made_from["settings"] or not (gone or earlier["content"] == made_from["content"]):
             raise InputError(
-                "was made from other corpora, or they have changed since; choose another output folder",
+                "was made with other corpora, sizes, samples or labels, or a corpus has changed since; choose "
+                "another output folder",
                 path=folder.preparation,
             )
         return report
 
+    staging = RunFolder(folder.root, corpus_name=f"{folder.corpus_name}.partial")
+    shutil.rmtree(staging.corpus, ignore_errors=True)
+    try:
+        report = _write_all(settings, staging) | {"made_from": made_from}
+        write_json(staging.preparation, report)
+        staging.corpus.rename(folder.corpus)
+    finally:
+        shutil.rmtree(staging.corpus, ignore_errors=True)
+    return report
+
+
+def _write_all(settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
     evaluation = settings.corpus(settings.evaluation)
     check_labels(read_corpus(evaluation), settings.annotator.labels, evaluation.path)
-    report = {
-        "fingerprint": fingerprint,
+    return {
         "evaluation": {"sentences": write_documents(folder.evaluation, read_corpus(evaluation))},
         "original": _prepare_original(settings, folder),
         "distilled": {source.name: _prepare_source(settings, source, folder) for source in settings.distilled},
     }
-    write_json(folder.preparation, report)  # last: its presence says that all of it is there
-    return report
 
 
 def _prepare_original(settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
@@ -58,7 +72,8 @@ def _prepare_original(settings: ExperimentSettings, folder: RunFolder) -> dict[s
     repeated = find_duplicates(read_corpus(corpus), read_documents(folder.evaluation)).training_ids
     excluded = frozenset(repeated) if settings.exclude_duplicates else frozenset()
     ids = (document.id for document in read_corpus(corpus) if document.id not in excluded)
-    subsets = nested_subsets(ids, settings.original.sizes, settings.sample_seed)
+    with _blamed_on("original.sizes", corpus):
+        subsets = nested_subsets(ids, settings.original.sizes, settings.sample_seed)
     for size, members in subsets.items():
         write_documents(folder.original(size), _chosen(corpus, frozenset(members)))
     return {
@@ -76,11 +91,12 @@ def _prepare_source(settings: ExperimentSettings, source: DistilledSettings, fol
     excluded = frozenset((*in_evaluation, *in_original)) if settings.exclude_duplicates else frozenset()
     members = [document.id for document in read_corpus(corpus) if document.id not in excluded]
     if source.sample is not None:
-        members = list(sample(members, source.sample, settings.sample_seed))
+        with _blamed_on(f"distilled.{source.name}.sample", corpus):
+            members = list(sample(members, source.sample, settings.sample_seed))
     chosen = frozenset(members)
     # ids are unique within a corpus only; the source's name makes them unique in the experiment
     unlabelled = (replace(document, spans=()) for document in _renamed(_chosen(corpus, chosen), source.name))
-    sentences = write_documents(folder.annotation(source.name) / "corpus.jsonl", unlabelled)
+    sentences = write_documents(folder.unlabelled(source.name), unlabelled)
     labelled = any(document.spans for document in _chosen(corpus, chosen))
     if labelled:
         write_documents(folder.hidden(source.name), _renamed(_chosen(corpus, chosen), source.name))
@@ -101,24 +117,26 @@ def _renamed(documents: Iterator[Document], source: str) -> Iterator[Document]:
     return (replace(document, id=f"{source}/{document.id}") for document in documents)
 
 
-def _fingerprint(settings: ExperimentSettings) -> str:
-    """Of everything the files depend on: the settings that choose, and the content of what is read."""
+@contextmanager
+def _blamed_on(setting: str, corpus: CorpusSettings) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{setting}: {error.problem}", path=corpus.path) from None
+
+
+def _inputs(settings: ExperimentSettings) -> dict[str, Any]:
+    """Everything the files depend on: the settings that choose, and the content of what is read."""
     chosen = {"original", "distilled", "evaluation", "exclude_duplicates", "sample_seed"}
-    corpora = [
-        settings.original.corpus,
-        settings.evaluation,
-        *(source.corpus for source in settings.distilled),
-    ]
-    return digest_json(
-        {
-            "settings": settings.model_dump(mode="json", include=chosen),
-            "labels": sorted(settings.annotator.labels),
-            "content": [_content(settings.corpus(corpus).path) for corpus in corpora],
-        }
-    )
+    corpora = [settings.original.corpus, settings.evaluation, *(source.corpus for source in settings.distilled)]
+    return {
+        "settings": settings.model_dump(mode="json", include=chosen) | {"labels": sorted(settings.annotator.labels)},
+        "content": [_content(settings.corpus(corpus).path) for corpus in corpora],
+    }
 
 
-def _content(path: Path) -> str:
-    if not path.exists():
-        raise InputError("no such file or folder; check the path and data_root", path=path)
-    return digest_folder(path) if path.is_dir() else digest_file(path)
+def _content(path: Path) -> str | None:
+    """A digest of a corpus file or folder; None where there is none."""
+    if path.is_dir():
+        return digest_folder(path)
+    return digest_file(path) if path.exists() else None

@@ -21,8 +21,3 @@ def load_regimen(name_or_path: str, folder: Path) -> Regimen:
     if regimen.name != path.stem:
         raise InputError(f"is named {regimen.name!r} inside; a regimen bears its file's name", path=path)
     return regimen
-
-
-def regimen_names(folder: Path) -> list[str]:
-    """The names of the folder's regimens, sorted; none where there is no such folder."""
-    return sorted(path.stem for path in folder.glob("*.yaml"))

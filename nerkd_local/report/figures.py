@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nerkd_local.files import write_bytes
 from nerkd_local.report.rows import ResultRow
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def regimen_figure(
             figure.text(0.3 / _WIDTH_IN, at, line, color=_QUIET, fontsize=8.5)
         stream = io.BytesIO()
         figure.savefig(stream, format="png", metadata={"Software": None})
-    _write_bytes(path, stream.getvalue())
+    write_bytes(path, stream.getvalue())
 
 
 def _best_first(rows: Sequence[ResultRow]) -> list[str]:
@@ -213,10 +214,3 @@ def _draw_key(axes: Axes, entries: list[tuple[str, str, str]], lift_in: float) -
         handletextpad=0.4,
         columnspacing=1.4,
     )
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)

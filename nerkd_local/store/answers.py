@@ -116,9 +116,11 @@ class AnswerStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.commit()
-        self._database.close()
-        self._lock.release()
+        try:
+            self.commit()
+        finally:
+            self._database.close()
+            self._lock.release()
 
     def open_run(self, settings: Mapping[str, Any]) -> int:
         """The number of the run with exactly these settings, begun now if there is none."""
@@ -135,8 +137,8 @@ class AnswerStore:
     def add(self, run_id: int, answer: StoredAnswer) -> None:
         """Keep one answer; it is safe once its group is committed. An answer already stored stays as it was."""
         if not self._waiting:
-            self._database.execute("BEGIN IMMEDIATE")
-        self._database.execute(
+            self._write("BEGIN IMMEDIATE")
+        self._write(
             "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (run_id, *answer._row(), answer._crc32()),
         )
@@ -146,10 +148,18 @@ class AnswerStore:
 
     def commit(self) -> None:
         """Make everything added so far safe."""
-        if self._waiting:
-            self._database.execute("COMMIT")
-        self._waiting = 0
+        waiting, self._waiting = self._waiting, 0
+        if waiting:
+            self._write("COMMIT")
         self._last_commit = time.monotonic()
+
+    def _write(self, statement: str, values: tuple[Any, ...] = ()) -> None:
+        try:
+            self._database.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            self._waiting = 0  # SQLite has rolled the group back
+            problem = f"cannot be written ({error}); mend that, and the same command goes on from the last commit"
+            raise InputError(problem, path=self.path) from None
 
     def answers(self, run_id: int) -> Iterator[StoredAnswer]:
         """A run's committed answers by ascending sentence number, each row's checksum verified.

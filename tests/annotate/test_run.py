@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from nerkd_local.annotate.run import AnnotationJob, annotate, export
 from nerkd_local.annotate.settings import SamplingSettings
 from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.files import read_json_lines
-from nerkd_local.records import Document, Span, from_words
+from nerkd_local.records import RAW_TAGS, Document, Span, from_words
 from nerkd_local.store.answers import AnswerStore
 from tests.fakes.completer import ScriptedCompleter
 
@@ -30,15 +31,15 @@ def both(text: str) -> tuple[str, FinishReason]:
     return "PER\tAnn\nLOC\tBonn", "stop"
 
 
-def job(completer: ScriptedCompleter, max_tokens: int = 50) -> AnnotationJob:
+def job(max_tokens: int = 50) -> AnnotationJob:
     prompt = Prompt("standard", LABELS, answer_format("lines"))
-    return AnnotationJob(prompt, SamplingSettings(max_tokens=max_tokens), True, {"kind": "fake"}, lambda: completer)
+    return AnnotationJob(prompt, SamplingSettings(max_tokens=max_tokens), True, {"kind": "fake"})
 
 
 def run(folder: Path, completer: ScriptedCompleter, documents: list[Document] = DOCUMENTS) -> dict[str, Any]:
     with AnswerStore(folder / "answers.sqlite") as store:
-        number = annotate(documents, job(completer), store, total=len(documents))
-        return export(documents, job(completer), store, number, folder, {})
+        number = annotate(documents, job(), completer, store, total=len(documents))
+        return export(documents, job(), store, number, folder, {})
 
 
 def test_labels_replace_those_the_corpus_carried(tmp_path: Path) -> None:
@@ -50,7 +51,6 @@ def test_labels_replace_those_the_corpus_carried(tmp_path: Path) -> None:
     assert ledger["sentences"]["annotated"] == ledger["sentences_total"] == 60
     assert ledger["mentions"]["accepted"] == ledger["mentions_total"] == 120
     assert (ledger["prompt_tokens"], ledger["output_tokens"]) == (180, 240)
-    assert completer.closed
 
 
 SCRIPT: dict[str, tuple[str, FinishReason]] = {
@@ -108,7 +108,6 @@ def test_a_crashed_run_goes_on_and_exports_the_same_bytes(tmp_path: Path) -> Non
     crashing = ScriptedCompleter(faulty, dies_after=25, seed=1)
     with pytest.raises(RuntimeError, match="on purpose"):
         run(tmp_path / "broken", crashing)
-    assert crashing.closed
     resumed = ScriptedCompleter(faulty, seed=2)
     run(tmp_path / "broken", resumed)
     assert sorted(crashing.asked + resumed.asked) == sorted(document.text for document in DOCUMENTS)
@@ -116,12 +115,11 @@ def test_a_crashed_run_goes_on_and_exports_the_same_bytes(tmp_path: Path) -> Non
         assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_a_finished_run_starts_no_engine(tmp_path: Path) -> None:
+def test_a_finished_run_asks_nothing(tmp_path: Path) -> None:
     run(tmp_path, ScriptedCompleter(both))
     idle = ScriptedCompleter(both)
     run(tmp_path, idle)
-    assert idle.asked == []
-    assert not idle.closed  # it was never made
+    assert not idle.used
 
 
 def test_a_signal_stops_the_run_with_its_answers_stored(tmp_path: Path) -> None:
@@ -152,10 +150,32 @@ def test_an_engine_that_dies_of_the_same_ctrl_c_is_no_error(tmp_path: Path) -> N
     assert ledger["sentences"]["annotated"] == 60
 
 
+def test_a_failing_store_is_not_taken_for_the_stop_that_came_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopping(text: str) -> tuple[str, FinishReason]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return both(text)
+
+    def full(store: AnswerStore, run_id: int, answer: object) -> None:
+        raise InputError("the disk is full")
+
+    monkeypatch.setattr(AnswerStore, "add", full)
+    with pytest.raises(InputError, match="the disk is full"):
+        run(tmp_path, ScriptedCompleter(stopping))
+
+
+def test_tags_that_a_student_left_do_not_outlive_the_annotation(tmp_path: Path) -> None:
+    predicted = [replace(document, meta={RAW_TAGS: ["O", "O", "O"], "line": 3}) for document in DOCUMENTS[:2]]
+    run(tmp_path, ScriptedCompleter(both), predicted)
+    (row, _) = [row for _, row in read_json_lines(tmp_path / "annotations.jsonl")]
+    assert row["meta"] == {"line": 3, "status": "annotated", "mentions": {"accepted": 2}}
+
+
 def test_other_settings_are_another_run_in_the_same_store(tmp_path: Path) -> None:
     with AnswerStore(tmp_path / "answers.sqlite") as store:
-        one = annotate(DOCUMENTS, job(ScriptedCompleter(both)), store, total=60)
-        other = annotate(DOCUMENTS, job(ScriptedCompleter(faulty), max_tokens=51), store, total=60)
+        one = annotate(DOCUMENTS, job(), ScriptedCompleter(both), store, total=60)
+        other = annotate(DOCUMENTS, job(max_tokens=51), ScriptedCompleter(faulty), store, total=60)
         assert one != other
         assert store.count(one) == store.count(other) == 60
         assert {answer.answer for answer in store.answers(one)} == {"PER\tAnn\nLOC\tBonn"}

@@ -92,9 +92,38 @@ def test_a_missing_corpus(tmp_path: Path, answers: Path) -> None:
     assert not (tmp_path / "o").exists() or not any((tmp_path / "o").iterdir())
 
 
+def test_a_label_that_was_not_asked_for_among_the_examples(tmp_path: Path, corpus: Path, answers: Path) -> None:
+    examples = tmp_path / "examples.conll"
+    examples.write_text("Gandalf B-WIZARD\n")
+    annotate = ["annotate", "recorded", corpus, "--output", tmp_path / "o", "--set", f"engine.answers={answers}"]
+    refused(nerkd(*annotate, "--examples", examples), "examples.conll:1: label 'WIZARD' of 'Gandalf'")
+    assert not (tmp_path / "o").exists()
+
+
+def test_an_unknown_encoding_and_a_file_in_the_way_of_the_output(corpus: Path, tmp_path: Path) -> None:
+    refused(
+        nerkd("convert", corpus, tmp_path / "o.jsonl", "--encoding", "utf-9"), "encoding: unknown text encoding 'utf-9'"
+    )
+    refused(nerkd("convert", corpus, corpus / "o.jsonl"), "gold.conll")
+
+
+def test_a_sentence_without_a_usable_answer_is_no_training_example(tmp_path: Path) -> None:
+    rows = [
+        {"id": name, "text": "x", "tokens": [[0, 1]], "spans": [], "meta": {"status": status}}
+        for name, status in (("a", "annotated"), ("b", "malformed"), ("c", "truncated"))
+    ]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    plan = tmp_path / "plan.jsonl"
+    done = nerkd("plan", "distilled_only", "--distilled", tmp_path / "d.jsonl", "--steps", 2, "--output", plan)
+    assert done.returncode == 0, done.stderr
+    assert "left out: 2 distilled sentences without a usable answer" in done.stdout
+    assert not {'"b"', '"c"'} & set(plan.read_text().replace("[", ",").replace("]", ",").split(","))
+
+
 def test_a_hub_name_for_a_model(tmp_path: Path, corpus: Path) -> None:
     done = nerkd("annotate", "bench_lines", corpus, "--output", tmp_path / "o", "--set", "engine.model=org/model")
     refused(done, "org/model: looks like a hub name; nothing is downloaded here")
+    assert not (tmp_path / "o").exists()
     refused(nerkd("predict", "bert-base-cased", corpus, "--output", tmp_path / "p.jsonl"), "looks like a hub name")
 
 

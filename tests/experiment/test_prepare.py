@@ -54,7 +54,7 @@ def test_sources_share_no_text_and_subsets_nest(settings: ExperimentSettings) ->
     folder = RunFolder(settings.output)
     report = prepare(settings, folder)
     small, large = texts(folder.original(5)), texts(folder.original(10))
-    news = texts(folder.annotation("news") / "corpus.jsonl")
+    news = texts(folder.unlabelled("news"))
     evaluation = texts(folder.evaluation)
     assert (len(small), len(large), len(news), len(evaluation)) == (5, 10, 20, 10)
     assert small < large
@@ -64,13 +64,13 @@ def test_sources_share_no_text_and_subsets_nest(settings: ExperimentSettings) ->
     assert len(report["distilled"]["news"]["also_in_original"]) == 10
     assert report["distilled"]["news"]["excluded"] == 15
     # running text is compared without regard to tokens; its other sentence stays
-    assert texts(folder.annotation("texts") / "corpus.jsonl") == {"It rained there."}
+    assert texts(folder.unlabelled("texts")) == {"It rained there."}
 
 
 def test_labels_are_hidden_from_the_annotator_and_kept_for_its_score(settings: ExperimentSettings) -> None:
     folder = RunFolder(settings.output)
     prepare(settings, folder)
-    shown = list(read_documents(folder.annotation("news") / "corpus.jsonl"))
+    shown = list(read_documents(folder.unlabelled("news")))
     hidden = list(read_documents(folder.hidden("news")))
     assert not any(document.spans for document in shown)
     assert all(len(document.spans) == 2 for document in hidden)
@@ -98,20 +98,34 @@ def test_a_second_call_writes_nothing(settings: ExperimentSettings) -> None:
 def test_other_sizes_or_changed_files_are_refused(settings: ExperimentSettings) -> None:
     folder = RunFolder(settings.output)
     prepare(settings, folder)
-    with pytest.raises(InputError, match="was made from other corpora"):
+    with pytest.raises(InputError, match="was made with other corpora"):
         prepare(settings.model_copy(update={"sample_seed": 1}), folder)
     with (settings.data_root / "train.conll").open("a") as stream:
         stream.write(sentence(50))
-    with pytest.raises(InputError, match="was made from other corpora"):
+    with pytest.raises(InputError, match="was made with other corpora"):
         prepare(settings, folder)
+
+
+def test_prepared_files_do_without_the_corpora_they_came_from(settings: ExperimentSettings) -> None:
+    folder = RunFolder(settings.output)
+    report = prepare(settings, folder)
+    elsewhere = settings.model_copy(update={"data_root": settings.data_root / "not_there"})
+    assert prepare(elsewhere, folder) == report
+
+
+def test_an_unreadable_source_leaves_nothing_behind(settings: ExperimentSettings) -> None:
+    (settings.data_root / "texts" / "b.txt").write_bytes(b"\xa3")
+    with pytest.raises(InputError, match=r"b\.txt:1: byte 0xa3 at offset 0 is not utf-8"):
+        prepare(settings, RunFolder(settings.output))
+    assert list(settings.output.iterdir()) == []
 
 
 def test_too_few_sentences_are_refused_and_nothing_says_it_is_done(settings: ExperimentSettings) -> None:
     folder = RunFolder(settings.output)
     many = settings.model_copy(update={"original": settings.original.model_copy(update={"sizes": (41,)})})
-    with pytest.raises(InputError, match="a subset of 41 sentences is asked for, but there are 40"):
+    with pytest.raises(InputError, match=r"train\.conll: original\.sizes: a subset of 41 .* but there are 40"):
         prepare(many, folder)
-    assert not folder.preparation.exists()
+    assert list(folder.root.iterdir()) == []
 
 
 def test_an_undeclared_label_is_named_with_its_line(settings: ExperimentSettings) -> None:

@@ -24,9 +24,10 @@ class ScriptedCompleter:
         self.draws = random.Random(seed)
         self.dies_after = dies_after
         self.asked: list[str] = []
-        self.closed = False
+        self.used = False
 
     def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        self.used = True
         source = iter(requests)
         waiting: list[Request] = []
         while True:
@@ -42,4 +43,4 @@ class ScriptedCompleter:
             yield Completion(request.key, answer, reason, len(text.split()), len(answer.split()))
 
     def close(self) -> None:
-        self.closed = True
+        """Nothing to free."""

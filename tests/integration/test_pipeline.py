@@ -75,6 +75,30 @@ def test_a_whole_experiment_and_the_same_command_again(experiment: list[str], tm
     assert again.stdout == first.stdout
     assert snapshot(out / "cells") == trained
 
-    other = run([*experiment, "--set", "annotator.labels={PER: p, LOC: l, ORG: o}"], tmp_path)
-    assert other.returncode == 2
-    assert "was made from other corpora" in other.stderr.splitlines()[-1]
+    before = snapshot(out)
+    for change, message in (
+        ("training.steps=7", "its students were trained with another training; choose another output folder"),
+        ("annotator.format=json", "its students were trained with another annotator"),
+        ("regimens=[simpl_mix]", "no settings are called 'simpl_mix' in regimens/ (did you mean 'simple_mix'?)"),
+        ("accelerate=cpuu", "no settings are called 'cpuu' in accelerate/ (did you mean 'cpu'?)"),
+        ("original.sizes=[9]", "its students were trained with another original"),
+    ):
+        other = run([*experiment, "--set", change], tmp_path)
+        assert other.returncode == 2, other.stderr
+        assert message in other.stderr.splitlines()[-1]
+        assert snapshot(out) == before  # refused before anything was written
+
+    # a folder that was carried to where the corpora, the answers and the encoder's first home are not
+    for name in ("train.conll", "dev.conll", "answers.jsonl"):
+        (tmp_path / name).unlink()
+    carried = run(experiment, tmp_path)
+    assert carried.returncode == 0, carried.stderr
+    assert carried.stdout == first.stdout
+
+
+@pytest.mark.slow
+def test_a_trainer_that_refuses_ends_the_experiment_with_its_exit_code(experiment: list[str], tmp_path: Path) -> None:
+    done = run([*experiment, "--set", "training.max_tokens=4096"], tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "training original_only-n8-seed0 failed with exit code 2" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

@@ -14,7 +14,7 @@ from nerkd_local.annotate.completer import Completer, Completion, Message, Reque
 from nerkd_local.annotate.engines.start import engine_identity, start_engine
 from nerkd_local.annotate.folder import prepare_job
 from nerkd_local.annotate.formats import answer_format
-from nerkd_local.annotate.run import AnnotationJob, annotate, export
+from nerkd_local.annotate.run import annotate, export
 from nerkd_local.annotate.settings import AnnotatorSettings, VllmSettings
 from nerkd_local.config.folders import configs_folder
 from nerkd_local.corpus.readers import read_corpus
@@ -117,24 +117,14 @@ def test_the_shipped_annotators_label_and_account(
 ) -> None:
     annotator = load_settings(AnnotatorSettings, configs_folder("annotators") / f"{name}.yaml")
     job = prepare_job(annotator.model_copy(update={"engine": settings}), sentences[40:])
-    # the engine of this file, and not closed by the run
-    job = AnnotationJob(job.prompt, job.sampling, True, job.engine_identity, lambda: _Kept(engine))
     with AnswerStore(tmp_path / "answers.sqlite") as store:
-        run = annotate(sentences[:40], job, store, total=40)
+        run = annotate(sentences[:40], job, engine, store, total=40)
         ledger = export(sentences[:40], job, store, run, tmp_path, {})
     assert sum(ledger["sentences"].values()) == ledger["sentences_total"] == 40
     assert sum(ledger["mentions"].values()) == ledger["mentions_total"]
     assert ledger["mentions"]["malformed"] == ledger["mentions"]["bad_type"] == 0  # the constraint saw to it
     assert ledger["mentions"]["accepted"] > 20
     assert ledger["output_tokens"] > 0
-
-
-class _Kept:
-    def __init__(self, completer: Completer) -> None:
-        self.complete = completer.complete
-
-    def close(self) -> None:
-        """Others still use the engine."""
 
 
 def test_the_identity_follows_the_model_and_needs_no_engine(settings: VllmSettings, tmp_path: Path) -> None:

@@ -13,15 +13,12 @@ from contextlib import suppress
 from typing import Any
 
 from nerkd_local.annotate.completer import Completion, Request
-from nerkd_local.annotate.settings import VllmSettings
+from nerkd_local.annotate.settings import CONSTRAINT_BACKEND, VllmSettings
 from nerkd_local.errors import InputError
 from nerkd_local.files import local_model
 
 # Twice what the engine decodes at once: its queue never runs dry and memory stays bounded.
 _QUEUE_PER_SEQUENCE = 2
-
-CONSTRAINT_BACKEND = "xgrammar"
-"""What enforces regular expressions; part of an annotation run's identity."""
 
 
 class VllmCompleter:
@@ -29,10 +26,11 @@ class VllmCompleter:
 
     def __init__(self, settings: VllmSettings) -> None:
         """Raises InputError if the model is no local folder, vLLM is not installed, or it refuses the model."""
-        self._settings = settings
         model = local_model(settings.model)
+        # vLLM writes into the environment too; whatever this process starts later (a trainer) must not inherit it
+        self._environment = dict(os.environ)
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(settings.cpu_kv_cache_gib))
+        os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(settings.cpu_kv_cache_gib)
         try:
             import vllm
             from vllm.exceptions import VLLMValidationError
@@ -58,12 +56,13 @@ class VllmCompleter:
                 gpu_memory_utilization=settings.gpu_memory_utilization,
                 enforce_eager=on_cpu if settings.enforce_eager is None else settings.enforce_eager,
                 seed=settings.seed,
-                # named, because "auto" silently changes the backend from request to request
                 structured_outputs_config={"backend": CONSTRAINT_BACKEND},
                 disable_log_stats=True,
                 **{name: value for name, value in optional.items() if value is not None},
             )
-        except (ValueError, OSError) as error:  # what vLLM raises for a model or setting it cannot serve
+        except (ValueError, OSError, RuntimeError) as error:
+            # what it raises for a model or setting it cannot serve, RuntimeError for one that its engine process
+            # could not (too little memory, for one): that process has then printed the cause
             raise InputError(f"vLLM cannot serve this model: {_first_line(error)}", path=settings.model) from error
         special = sorted(self._llm.get_tokenizer().all_special_tokens, key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, special))) if special else None
@@ -121,17 +120,21 @@ class VllmCompleter:
         if engine is not None:
             with suppress(AttributeError):  # an engine without processes of its own has nothing to shut down
                 engine.llm_engine.engine_core.shutdown()
+            os.environ.clear()
+            os.environ.update(self._environment)
 
 
 def _completion(request: Request, output: Any) -> Completion:
+    """The finished output of one request. Raises RuntimeError if the engine gave it up.
+
+    An engine that is being shut down (Ctrl-C reaches its process too) sends what it has so far as finished, with
+    the reason "abort": half an answer must not be stored as one.
+    """
     answer = output.outputs[0]
-    return Completion(
-        request.key,
-        answer.text,
-        "length" if answer.finish_reason == "length" else "stop",
-        len(output.prompt_token_ids),
-        len(answer.token_ids),
-    )
+    reason = answer.finish_reason
+    if reason not in ("stop", "length"):
+        raise RuntimeError(f"vLLM gave up a request (finish reason {reason!r})")
+    return Completion(request.key, answer.text, reason, len(output.prompt_token_ids), len(answer.token_ids))
 
 
 def _first_line(error: Exception) -> str:
