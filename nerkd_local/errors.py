@@ -39,7 +39,7 @@ class InputError(NerkdError):
 
 
 class InterruptedRun(NerkdError):
-    """Stopped on request (Ctrl-C, SIGTERM, SIGUSR1) with everything finished so far kept."""
+    """Stopped on request (Ctrl-C, SIGTERM, SIGUSR1, SIGHUP) with everything finished so far kept."""
 
     exit_code = 3
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 
 _ALWAYS = {
     # vLLM: usage statistics thread; the address probe that aims a socket at a public host
@@ -32,23 +33,42 @@ _ALWAYS = {
     "UV_OFFLINE": "1",
 }
 
-# Listeners on the loopback interface only. A cluster names its own interface, so these give way.
-_ONE_MACHINE = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+"""Listeners on the loopback interface only, for processes of one machine. A user's own choice goes before it."""
+
+# Names which of those `seal` set, in this process or one that started it, so that they can be told from a user's.
+_CHOSEN = "NERKD_LOOPBACK"
 
 
 def seal() -> None:
     """Set the switches in this process, and so in every process it starts.
 
-    Under a launcher that spans several machines the interface names are left alone: ranks there must reach
-    each other. Raises RuntimeError (a bug) if huggingface_hub was imported, unsealed, before the call.
+    Interface names that the environment does not hold become the loopback interface, except in a rank of a run
+    that spans several machines. (A process that starts such a run is no rank of it: it passes on
+    `without_loopback`.) Raises RuntimeError (a bug) if huggingface_hub was imported, unsealed, before the call.
     """
     hub = sys.modules.get("huggingface_hub.constants")
     if hub is not None and not getattr(hub, "HF_HUB_OFFLINE", False):
         raise RuntimeError("offline.seal() must come before the import of huggingface_hub")
     os.environ.update(_ALWAYS)
     if os.environ.get("LOCAL_WORLD_SIZE", "1") == os.environ.get("WORLD_SIZE", "1"):
-        for name, value in _ONE_MACHINE.items():
-            os.environ.setdefault(name, value)
+        chosen = [name for name in LOOPBACK if name not in os.environ]
+        os.environ.update({name: LOOPBACK[name] for name in chosen})
+        if chosen:
+            os.environ[_CHOSEN] = " ".join(sorted({*os.environ.get(_CHOSEN, "").split(), *chosen}))
+
+
+def without_loopback(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment for ranks on several machines: without the interface names that `seal` put into it.
+
+    What the user has set stays, be it the loopback interface.
+    """
+    chosen = environment.get(_CHOSEN, "").split()
+    return {
+        name: value
+        for name, value in environment.items()
+        if name != _CHOSEN and not (name in chosen and value == LOOPBACK.get(name))
+    }
 
 
 def is_sealed() -> bool:

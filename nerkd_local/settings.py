@@ -7,13 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from nerkd_local.errors import InputError, nearest
 from nerkd_local.files import read_text, write_text
+
+
+def _entity_type(name: str) -> str:
+    if not name or name in ("O", "NONE") or name != name.strip("-") or any(letter.isspace() for letter in name):
+        raise ValueError(
+            f"{name!r} cannot name an entity type: IOB2 tags and answers cannot carry white space, a hyphen at "
+            "one end, O or NONE"
+        )
+    return name
+
+
+EntityType = Annotated[str, AfterValidator(_entity_type)]
+"""A label such as PER."""
 
 
 class Settings(BaseModel):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from nerkd_local.settings import Settings
+from nerkd_local.settings import EntityType, Settings
 
 CONSTRAINT_BACKEND = "xgrammar"
 """What makes vLLM's answers obey the format. Named, because its "auto" silently differs from request to request."""
@@ -53,7 +53,7 @@ class AnnotatorSettings(Settings):
     name: str
     """How tables and figures call it."""
     engine: Annotated[VllmSettings | ReplaySettings, Field(discriminator="kind")]
-    labels: dict[str, str]
+    labels: Annotated[dict[EntityType, str], Field(min_length=1)]
     """Each entity type with the sentence that explains it to the model, in the order they are listed."""
     prompt: Literal["standard"] = "standard"
     format: Literal["lines", "json"] = "lines"
@@ -62,13 +62,3 @@ class AnnotatorSettings(Settings):
     shots: Annotated[int, Field(ge=0)] = 4
     """Worked examples in the prompt, drawn from human-labelled sentences where some are given."""
     sampling: SamplingSettings = SamplingSettings()
-
-    @field_validator("labels")
-    @classmethod
-    def _plain_labels(cls, labels: dict[str, str]) -> dict[str, str]:
-        if not labels:
-            raise ValueError("at least one entity type is needed")
-        for label in labels:
-            if not label or any(c.isspace() for c in label) or label == "NONE" or label == "O":
-                raise ValueError(f"{label!r} cannot name an entity type (no white space, not NONE, not O)")
-        return labels

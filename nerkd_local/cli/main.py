@@ -10,6 +10,7 @@ import click
 
 from nerkd_local import __version__, offline
 from nerkd_local.errors import InputError, InterruptedRun, NerkdError
+from nerkd_local.stopping import STOP_SIGNALS
 from nerkd_local.threads import wait_politely
 
 COMMANDS = {
@@ -56,8 +57,9 @@ def main() -> None:
     offline.seal()
     wait_politely()
     # Wherever no stage listens for them itself, these end the program as Ctrl-C does: nothing half-written, 3
-    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    for number in STOP_SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, signal.default_int_handler)
     try:
         code = nerkd.main(prog_name="nerkd", standalone_mode=False)
     except click.ClickException as error:

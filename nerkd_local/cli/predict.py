@@ -17,7 +17,10 @@ from nerkd_local.cli.options import PATH, corpus_format
 @click.option("--output", type=PATH, required=True, help="Labelled documents: .jsonl, or .conll for columns.")
 @corpus_format
 def command(student: Path, corpus: Path, output: Path, format: str, encoding: str) -> None:
-    """Label CORPUS with the trained STUDENT (a model folder)."""
+    """Label CORPUS with the trained STUDENT (a model folder).
+
+    Long texts are read in windows of the sizes that the student was trained with.
+    """
     from tqdm import tqdm
 
     from nerkd_local.corpus.conll import write_conll

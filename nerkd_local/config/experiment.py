@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from nerkd_local.annotate.settings import AnnotatorSettings
 from nerkd_local.corpus.settings import CorpusSettings
 from nerkd_local.settings import Settings
+from nerkd_local.train.settings import StudentSettings
 
 
 class OriginalSettings(Settings):
@@ -28,20 +29,13 @@ class DistilledSettings(Settings):
     """How many sentences to annotate, drawn by the seed; all of them where it is not given."""
 
 
-class TrainingSettings(Settings):
-    """What every student of the experiment shares. See `train.settings` for the meaning of each."""
+class TrainingSettings(StudentSettings):
+    """What every student of the experiment shares."""
 
     steps: Annotated[int, Field(ge=1)] = 250
+    """Optimizer steps."""
     batch_size: Annotated[int, Field(ge=1)] = 16
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    schedule: Literal["linear", "constant"] = "linear"
-    warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    max_tokens: Annotated[int, Field(ge=8)] = 256
-    stride: Annotated[int, Field(ge=0)] = 64
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    checkpoint_every: Annotated[int, Field(ge=0)] = 0
-    log_every: Annotated[int, Field(ge=1)] = 50
+    """Examples a step, over all processes."""
 
 
 class ExperimentSettings(Settings):

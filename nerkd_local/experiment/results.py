@@ -46,12 +46,13 @@ def write_results(
     write_text(folder.results / "summary.md", summary)
     distilled = sum(1 for _ in folder.distilled.open(encoding="utf-8"))
     labelled = [_strict_f1(annotator[source]) for source in annotator]
+    reference = labelled[0] if len(labelled) == 1 else None
     regimen_figure(
         rows,
         _schedules(settings, rows, distilled),
         folder.results / "figure.png",
-        _caption(settings, distilled),
-        annotator_f1=labelled[0] if len(labelled) == 1 else None,
+        _caption(settings, distilled, reference is not None),
+        annotator_f1=reference,
     )
     return summary
 
@@ -107,12 +108,18 @@ def _schedules(settings: ExperimentSettings, rows: Sequence[ResultRow], distille
     return curves
 
 
-def _caption(settings: ExperimentSettings, distilled: int) -> str:
+def _caption(settings: ExperimentSettings, distilled: int, reference: bool) -> str:
+    annotator_line = "; the annotator's line is its F1 on sentences it labelled, not on these" if reference else ""
     return (
-        f"{settings.name}: student {settings.student.name}, {settings.training.steps} steps of "
+        f"{settings.name}: student {_student_name(settings)}, {settings.training.steps} steps of "
         f"{settings.training.batch_size}; {distilled:,} sentences distilled by {settings.annotator.name}; "
-        f"scored on {settings.evaluation.path.name}; intervals over sentences, seeds nested"
+        f"scored on {settings.evaluation.path.name}; intervals over sentences, seeds nested{annotator_line}"
     )
+
+
+def _student_name(settings: ExperimentSettings) -> str:
+    """The end of its path: the folder alone is often called `model`."""
+    return "/".join(settings.student.parts[-2:])
 
 
 def _summary(
@@ -126,7 +133,7 @@ def _summary(
     lines = [
         f"# {settings.name}",
         "",
-        f"Student `{settings.student.name}`, {settings.training.steps} steps of {settings.training.batch_size}, "
+        f"Student `{_student_name(settings)}`, {settings.training.steps} steps of {settings.training.batch_size}, "
         f"seeds {', '.join(map(str, settings.seeds))}; scored on {report['evaluation']['sentences']:,} sentences of "
         f"`{settings.evaluation.path.name}`; {describe_cpu()}.",
         f"{len(original['also_in_evaluation']):,} original sentences stand in the evaluation corpus too; "

@@ -12,11 +12,6 @@ def tag_names(labels: Iterable[str]) -> tuple[str, ...]:
     return (OUTSIDE, *(f"{prefix}-{label}" for label in sorted(set(labels)) for prefix in "BI"))
 
 
-def labels_of(tags: Iterable[str]) -> tuple[str, ...]:
-    """The labels that IOB2 tags speak of, sorted: the inverse of `tag_names`."""
-    return tuple(sorted({tag[2:] for tag in tags if tag != OUTSIDE}))
-
-
 def word_tags(classes: Sequence[int | None], names: Sequence[str]) -> list[str]:
     """The tag of each word from its class; a word that got no class (it has no sub-token) is `O`.
 

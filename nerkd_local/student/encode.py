@@ -17,9 +17,6 @@ from numpy.typing import NDArray
 
 from nerkd_local.errors import InputError
 
-IGNORED = -100
-"""The label of a position that carries no word, as torch's cross entropy reads it."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:

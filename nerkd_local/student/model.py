@@ -15,6 +15,7 @@ import torch
 from nerkd_local.errors import InputError
 from nerkd_local.files import local_model, sync_folder
 from nerkd_local.student.decode import tag_names
+from nerkd_local.student.windows import Windows, load_windows, save_windows, usual_windows
 
 _HEADS = ("classifier", "score")  # what transformers calls the last layer of its token classifiers
 _HEAD_DEVIATION = 0.02  # BERT's initializer_range
@@ -61,6 +62,7 @@ def new_student(folder: Path, labels: Iterable[str], seed: int, *, dropout: floa
 def load_trained(folder: Path) -> tuple[Any, Any]:
     """A student saved by `save_student`, in float32 and evaluation mode, and its tokenizer.
 
+    The model remembers the windows it was saved with (see `student_windows`).
     Raises InputError for a folder that is no local model, lacks weights, or whose classes are not IOB2 tags
     (an encoder without a trained head, for one).
     """
@@ -78,6 +80,7 @@ def load_trained(folder: Path) -> tuple[Any, Any]:
         tokenizer = _tokenizer(folder, model.config.model_type)
     _check_loaded(folder, report, allowed=())
     student_tags(model, folder)
+    model.nerkd_windows = load_windows(folder)
     return model.eval(), tokenizer
 
 
@@ -92,15 +95,29 @@ def student_tags(model: Any, folder: Path | None = None) -> tuple[str, ...]:
     return tags
 
 
+def student_windows(model: Any) -> Windows:
+    """The windows a student from `load_trained` was trained with.
+
+    For a student that does not say, `usual_windows` as far as its positions go.
+    """
+    windows: Windows | None = getattr(model, "nerkd_windows", None)
+    return windows or usual_windows(_positions(model))
+
+
 def check_length(model: Any, max_tokens: int) -> None:
     """Raise InputError if windows of `max_tokens` are longer than the encoder has positions for."""
-    positions = getattr(model.config, "max_position_embeddings", None)
-    if positions is None or positions < 0:
-        return
-    if model.config.model_type in _OFFSET_POSITIONS:
-        positions -= model.config.pad_token_id + 1
-    if max_tokens > positions:
+    positions = _positions(model)
+    if positions is not None and max_tokens > positions:
         raise InputError(f"max_tokens {max_tokens} is more than this encoder can read; set {positions} or less")
+
+
+def _positions(model: Any) -> int | None:
+    """The longest input of the encoder; None if it has no such bound."""
+    positions: int | None = getattr(model.config, "max_position_embeddings", None)
+    if positions is None or positions < 0:
+        return None
+    offset: int = model.config.pad_token_id + 1 if model.config.model_type in _OFFSET_POSITIONS else 0
+    return positions - offset
 
 
 # RoBERTa and its kin number positions from the padding id on, so some of the table is never used.
@@ -109,11 +126,11 @@ _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "l
 _BYTE_LEVEL = {"roberta", "longformer", "gpt2", "deberta", "bloom"}
 
 
-def save_student(model: Any, tokenizer: Any, folder: Path) -> None:
+def save_student(model: Any, tokenizer: Any, folder: Path, windows: Windows | None = None) -> None:
     """Write model (safetensors) and tokenizer as a model folder that `load_trained` and transformers read.
 
     The folder appears whole or not at all, and is on the disk when the call returns; an earlier one of that
-    name is replaced.
+    name is replaced. `windows` are those the student was trained with; None keeps what the model remembers.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
@@ -121,6 +138,9 @@ def save_student(model: Any, tokenizer: Any, folder: Path) -> None:
         with _quiet(folder):
             model.save_pretrained(staging, safe_serialization=True)
             tokenizer.save_pretrained(staging)
+        windows = windows or getattr(model, "nerkd_windows", None)
+        if windows is not None:
+            save_windows(windows, staging)
         staging.chmod(0o755)
         replace_folder(staging, folder)
     except BaseException:

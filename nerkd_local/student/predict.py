@@ -14,7 +14,7 @@ from nerkd_local.records import Document
 from nerkd_local.student.decode import word_tags
 from nerkd_local.student.device import Precision, autocast, pick_device, pick_precision
 from nerkd_local.student.encode import Window, collate, encode
-from nerkd_local.student.model import check_length, student_tags
+from nerkd_local.student.model import check_length, student_tags, student_windows
 
 _CHUNK = 2048  # documents held at once: enough to sort by length, little enough to keep memory flat
 
@@ -35,19 +35,23 @@ def predict(
     documents: Iterable[Document],
     *,
     device: torch.device | None = None,
-    max_tokens: int = 256,
-    stride: int = 64,
+    max_tokens: int | None = None,
+    stride: int | None = None,
     tokens_per_batch: int | None = None,
     precision: Precision = "auto",
 ) -> Iterator[Prediction]:
     """One prediction for each document, in order; the next 2,048 documents are read at a time.
 
-    Texts of any length are read whole (see `encode`). A token the tokenizer gives no sub-token is `O`.
+    Texts of any length are read whole, in windows of `max_tokens` that share `stride` (see `encode`); default:
+    as the student was trained (see `student_windows`). A token the tokenizer gives no sub-token is `O`.
     `tokens_per_batch` bounds windows times the longest window of a forward, padding included: default 1,024
     on a CPU, 32,768 elsewhere. Batches are made of windows of like length, so a score can differ in its last
     bits with the documents around it. The model is moved to `device` (default: CUDA if present) and put in
     evaluation mode. Raises InputError if `max_tokens` or `stride` does not fit the model.
     """
+    trained = student_windows(model)
+    max_tokens = trained.max_tokens if max_tokens is None else max_tokens
+    stride = trained.stride if stride is None else stride
     check_length(model, max_tokens)
     names = student_tags(model)
     device = device or pick_device()

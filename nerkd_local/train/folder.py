@@ -16,11 +16,13 @@ from nerkd_local.errors import InputError
 from nerkd_local.files import atomic_writer, json_line, parse_json, read_json
 from nerkd_local.student.checkpoint import newest_checkpoint
 from nerkd_local.train.identity import check_same_run
+from nerkd_local.train.messages import tell
 
 FINISHED = -1
+_PATIENCE_S = 40.0  # longer than the ranks of a killed command need to end (see `train.launch`)
 
 
-class RunFolder:
+class TrainFolder:
     """The paths in a run's output folder, and the parts of it that need care. Rank 0 writes."""
 
     def __init__(self, output: Path) -> None:
@@ -33,13 +35,21 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder, so that no second run writes into it. Raises InputError if one does already."""
+        """Hold the folder, so that no second run writes into it.
+
+        If one does already, waits up to 40 s, with a line on stderr, for it to end: the ranks of a command that
+        was killed are still saving. Raises InputError if it does not end.
+        """
         from filelock import FileLock, Timeout
 
         self.output.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.output / ".lock")
         try:
-            lock.acquire(timeout=0)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                tell(f"{self.output}: another run is writing here; waiting up to {_PATIENCE_S:g} s for it to end")
+                lock.acquire(timeout=_PATIENCE_S, poll_interval=0.2)
         except Timeout:
             raise InputError("another run is writing here; wait for it or stop it", path=self.output) from None
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -24,15 +23,17 @@ from nerkd_local.student.checkpoint import (
 )
 from nerkd_local.student.device import pick_precision
 from nerkd_local.student.model import check_length, new_student, save_student, student_tags
+from nerkd_local.student.windows import Windows
 from nerkd_local.train.data import SOURCES, Examples, load_examples, step_examples
-from nerkd_local.train.folder import FINISHED, RunFolder
+from nerkd_local.train.folder import FINISHED, TrainFolder
 from nerkd_local.train.identity import run_fingerprints
 from nerkd_local.train.loop import Parts, Progress, learning_rate, new_optimizer, run_steps
+from nerkd_local.train.messages import tell
 from nerkd_local.train.ranks import check_same, from_first_rank, join_ranks, joined_ranks, together
 from nerkd_local.train.settings import TrainSettings
 
 
-def train(settings: TrainSettings, *, stop: Callable[[], bool] = lambda: False) -> RunFolder:
+def train(settings: TrainSettings, *, stop: Callable[[], bool] = lambda: False) -> TrainFolder:
     """Train as the settings say, resuming what the output folder holds of this run; returns the folder.
 
     Called by every rank. A finished run is left as it is. On a CPU, the same world size, threads and
@@ -43,7 +44,7 @@ def train(settings: TrainSettings, *, stop: Callable[[], bool] = lambda: False) 
     began = time.monotonic()
     accelerator = join_ranks()
     _fix_arithmetic(settings, accelerator.device)
-    folder = RunFolder(settings.output)
+    folder = TrainFolder(settings.output)
     with ExitStack() as held:
         opening = together(accelerator, lambda: _open(settings, folder, accelerator.is_main_process, held))
         check_same(accelerator, digest_json(opening.fingerprints))
@@ -75,7 +76,7 @@ class _Opening(NamedTuple):
     """Steps already done, or FINISHED; known to rank 0 alone."""
 
 
-def _open(settings: TrainSettings, folder: RunFolder, first: bool, held: ExitStack) -> _Opening:
+def _open(settings: TrainSettings, folder: TrainFolder, first: bool, held: ExitStack) -> _Opening:
     plan = load_plan(settings.plan)
     fingerprints = run_fingerprints(settings, plan)
     start = 0
@@ -103,7 +104,7 @@ class _Run:
     def __init__(
         self,
         settings: TrainSettings,
-        folder: RunFolder,
+        folder: TrainFolder,
         accelerator: Any,
         opening: _Opening,
         start: int,
@@ -167,7 +168,7 @@ class _Run:
             }
         )
         seconds = time.monotonic() - self.began
-        print(f"step {progress.step}/{len(steps)}  loss {loss:.4f}  {seconds:.0f} s", file=sys.stderr)
+        tell(f"step {progress.step}/{len(steps)}  loss {loss:.4f}  {seconds:.0f} s")
 
     def save_checkpoint(self, progress: Progress) -> None:
         """Save all that the remaining steps depend on; every rank calls this, rank 0 writes."""
@@ -195,7 +196,8 @@ class _Run:
         accelerator = self.parts.accelerator
         ranks = joined_ranks(accelerator)
         if self.first:
-            save_student(self.model, self.tokenizer, self.folder.student)
+            windows = Windows(max_tokens=self.settings.max_tokens, stride=self.settings.stride)
+            save_student(self.model, self.tokenizer, self.folder.student, windows)
             write_json(
                 self.folder.done,
                 {
@@ -212,10 +214,9 @@ class _Run:
     def _tell_changes(self, before: dict[str, Any]) -> None:
         changes = [f"{key} {before[key]} -> {now}" for key, now in self.machine.items() if before[key] != now]
         if changes and self.first:
-            print(
+            tell(
                 f"resumed with {', '.join(changes)}: the same examples, but the weights will not be those of "
-                "an uninterrupted run to the last bit",
-                file=sys.stderr,
+                "an uninterrupted run to the last bit"
             )
 
 
@@ -225,7 +226,7 @@ class _Loaded(NamedTuple):
     examples: Examples
 
 
-def _load(settings: TrainSettings, plan: Plan, folder: RunFolder, start: int) -> tuple[_Loaded, Checkpoint | None]:
+def _load(settings: TrainSettings, plan: Plan, folder: TrainFolder, start: int) -> tuple[_Loaded, Checkpoint | None]:
     model, tokenizer = new_student(settings.student, settings.labels, settings.seed, dropout=settings.dropout)
     check_length(model, settings.max_tokens)
     examples = load_examples(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import islice
@@ -128,8 +131,6 @@ def test_the_shipped_annotators_label_and_account(
 
 
 def test_the_identity_follows_the_model_and_needs_no_engine(settings: VllmSettings, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "model"
     shutil.copytree(settings.model, copy)
     moved = settings.model_copy(update={"model": copy})
@@ -144,3 +145,33 @@ def test_a_folder_that_vllm_cannot_serve_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "no-such-model", "architectures": ["NoSuchModel"]}')
     with pytest.raises(InputError, match="vLLM cannot serve this model"):
         start_engine(VllmSettings(model=tmp_path))
+
+
+_OWNER = """
+import sys
+from nerkd_local import offline
+offline.seal()
+from pathlib import Path
+from nerkd_local.annotate.engines.start import start_engine
+from nerkd_local.annotate.settings import VllmSettings
+if __name__ == "__main__":
+    engine = start_engine(VllmSettings(model=Path(sys.argv[1]), max_model_len=510, cpu_kv_cache_gib=1))
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_an_engine_does_not_outlive_a_killed_owner(settings: VllmSettings, tmp_path: Path) -> None:
+    import psutil
+
+    script = tmp_path / "owner.py"
+    script.write_text(_OWNER)
+    command = [sys.executable, str(script), str(settings.model)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert any(line == "ready\n" for line in owner.stdout)
+        started = psutil.Process(owner.pid).children(recursive=True)
+        assert started  # the engine runs in processes of its own
+        owner.kill()
+    _, alive = psutil.wait_procs(started, timeout=30)
+    assert alive == []

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from nerkd_local.records import Document, Span, from_words
 from nerkd_local.student import predict as module
-from nerkd_local.student.encode import Window
-from nerkd_local.student.model import new_student
+from nerkd_local.student.encode import Window, encode
+from nerkd_local.student.model import load_trained, new_student, save_student
 from nerkd_local.student.predict import Prediction, batches, predict
+from nerkd_local.student.windows import Windows
 from tests.models import WORDS
 
 
@@ -55,6 +56,45 @@ def test_long_texts_are_read_whole(student: tuple[Any, Any]) -> None:
     (answer,) = run(student, [from_words("long", WORDS * 20)])
     assert len(answer.tags) == 240
     assert set(answer.tags[-100:]) != {"O"}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
+    """The window sizes of every call of `encode`."""
+    calls: list[dict[str, int]] = []
+
+    def noting(*arguments: Any, **sizes: int) -> list[list[Window]]:
+        calls.append(sizes)
+        return encode(*arguments, **sizes)
+
+    monkeypatch.setattr(module, "encode", noting)
+    return calls
+
+
+def test_texts_are_read_in_the_windows_the_student_was_saved_with(
+    student: tuple[Any, Any], tmp_path: Path, asked: list[dict[str, int]]
+) -> None:
+    save_student(*student, tmp_path / "student", Windows(max_tokens=20, stride=6))
+    again = load_trained(tmp_path / "student")
+    save_student(*again, tmp_path / "copy")
+    documents = [from_words("long", WORDS * 20)]
+    for folder in ("student", "copy"):
+        (answer,) = predict(*load_trained(tmp_path / folder), documents, device=torch.device("cpu"), precision="fp32")
+        assert answer == run(student, documents, max_tokens=20, stride=6)[0]
+    run(again, documents, max_tokens=None, stride=2)
+    run(again, documents, max_tokens=24, stride=None)
+    sizes = [(call["max_tokens"], call["stride"]) for call in asked]
+    assert sizes == [(20, 6)] * 4 + [(20, 2), (24, 6)]
+
+
+def test_a_student_that_says_nothing_is_read_as_far_as_its_positions_go(
+    student: tuple[Any, Any], tmp_path: Path, asked: list[dict[str, int]]
+) -> None:
+    save_student(*student, tmp_path / "student")
+    assert not (tmp_path / "student" / "nerkd.json").exists()
+    (answer,) = predict(*load_trained(tmp_path / "student"), [from_words("long", WORDS * 20)])
+    assert len(answer.tags) == 240
+    assert asked == [{"max_tokens": 64, "stride": 16}]
 
 
 def test_the_students_spans_replace_the_documents_own(student: tuple[Any, Any]) -> None:

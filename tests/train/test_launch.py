@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from nerkd_local import offline
 from nerkd_local.errors import InputError
 from nerkd_local.files import read_json
 from nerkd_local.settings import save_settings
@@ -19,6 +21,7 @@ from nerkd_local.train.launch import launch, launch_environment
 from nerkd_local.train.run import train
 from nerkd_local.train.settings import TrainSettings
 from tests.train.conftest import SettingsMaker
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs" / "accelerate"
@@ -65,23 +68,85 @@ def test_a_signal_to_the_launcher_ends_in_a_checkpoint_and_exit_code_3(
     make_settings: SettingsMaker, tmp_path: Path
 ) -> None:
     settings = make_settings(steps=5000, output="signalled", log_every=1)
-    config = write(settings, tmp_path)
-    code = (
-        "import sys; from pathlib import Path; from nerkd_local.train.launch import launch;"
-        "sys.exit(launch(Path(sys.argv[1]), Path(sys.argv[2])))"
-    )
-    command = [sys.executable, "-c", code, str(config), str(CONFIGS / "cpu_two_processes.yaml")]
-    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
-    deadline = time.monotonic() + 120
-    metrics = settings.output / "metrics.jsonl"
-    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
-        assert process.poll() is None
-        time.sleep(0.1)
+    process = start_launching(write(settings, tmp_path), CONFIGS / "cpu_two_processes.yaml")
+    wait_for_a_step(process, settings)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 3
     (checkpoint,) = (settings.output / "checkpoints").iterdir()
     assert 0 < read_json(checkpoint / "manifest.json")["step"] < 5000
     assert not (settings.output / "done.json").exists()
+
+
+def start_launching(config: Path, accelerate_config: Path) -> subprocess.Popen[bytes]:
+    """Call `launch` in a process of its own."""
+    code = (
+        "import sys; from pathlib import Path; from nerkd_local.train.launch import launch;"
+        "sys.exit(launch(Path(sys.argv[1]), Path(sys.argv[2])))"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(config), str(accelerate_config)], cwd=ROOT, start_new_session=True
+    )
+
+
+def wait_for_a_step(process: subprocess.Popen[bytes], settings: TrainSettings) -> None:
+    """Wait for the first metrics line. Needs log_every=1."""
+    metrics = settings.output / "metrics.jsonl"
+
+    def logged() -> bool:
+        assert process.poll() is None
+        return metrics.exists() and metrics.stat().st_size > 0
+
+    wait_until(logged, within_s=120)
+
+
+def processes_of(config: Path) -> list[int]:
+    """The processes, launchers and ranks, that have the settings file on their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if str(config).encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", ["cpu", "cpu_two_processes"])
+def test_a_killed_command_takes_its_ranks_along_and_the_same_command_ends_in_the_same_bits(
+    make_settings: SettingsMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    accelerate_config = CONFIGS / f"{processes}.yaml"
+    settings = make_settings(steps=300, output="killed", log_every=1)
+    config = write(settings, tmp_path)
+    process = start_launching(config, accelerate_config)
+    wait_for_a_step(process, settings)
+    ranks = 2 if processes == "cpu_two_processes" else 1
+    assert len(processes_of(config)) == ranks + 2  # this test's child, accelerate's launcher, the ranks
+    process.kill()
+    process.wait()
+    wait_until(lambda: not processes_of(config), within_s=60)
+    (checkpoint,) = (settings.output / "checkpoints").iterdir()
+    assert 0 < read_json(checkpoint / "manifest.json")["step"] < 300
+
+    assert launch(config, accelerate_config) == 0
+    whole = make_settings(steps=300, output="whole", log_every=1)
+    assert launch(write(whole, tmp_path), accelerate_config) == 0
+    left, right = (load_file(each.output / "student" / "model.safetensors") for each in (settings, whole))
+    assert left.keys() == right.keys()
+    assert all(torch.equal(left[name], right[name]) for name in left)
+    assert (settings.output / "metrics.jsonl").read_text() == (whole.output / "metrics.jsonl").read_text()
+
+
+@pytest.mark.slow
+def test_ranks_end_with_their_launcher(make_settings: SettingsMaker, tmp_path: Path) -> None:
+    settings = make_settings(steps=5000, output="orphaned", log_every=1)
+    config = write(settings, tmp_path)
+    process = start_launching(config, CONFIGS / "cpu_two_processes.yaml")
+    wait_for_a_step(process, settings)
+    (launcher,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(launcher), signal.SIGKILL)
+    assert process.wait(60) == 1
+    wait_until(lambda: not processes_of(config), within_s=60)
 
 
 @pytest.mark.slow
@@ -120,6 +185,18 @@ def test_threads_are_shared_among_the_processes_of_a_machine(monkeypatch: pytest
     assert "GLOO_SOCKET_IFNAME" not in environment  # ranks on other machines must be reached
     assert launch_environment({"num_processes": 20}, {})["OMP_NUM_THREADS"] == "1"
     assert launch_environment({"num_processes": 1}, {})["GLOO_SOCKET_IFNAME"] == "lo"
+
+
+def test_what_seal_chose_for_one_machine_does_not_reach_ranks_on_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in offline.LOOPBACK:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NCCL_SOCKET_IFNAME", "ib0")
+    offline.seal()  # as `nerkd` does before it knows the number of machines
+    assert os.environ["GLOO_SOCKET_IFNAME"] == "lo"
+    cluster = launch_environment({"num_processes": 4, "num_machines": 2}, os.environ)
+    assert "GLOO_SOCKET_IFNAME" not in cluster
+    assert cluster["NCCL_SOCKET_IFNAME"] == "ib0"
+    assert launch_environment({"num_processes": 4}, os.environ)["GLOO_SOCKET_IFNAME"] == "lo"
 
 
 def test_what_the_user_set_stays() -> None:

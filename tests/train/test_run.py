@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +15,23 @@ from safetensors.torch import load_file
 from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.files import read_json
 from nerkd_local.records import from_words
-from nerkd_local.student.model import load_trained
+from nerkd_local.student.model import load_trained, student_windows
 from nerkd_local.student.predict import predict
-from nerkd_local.train.folder import RunFolder
+from nerkd_local.student.windows import Windows
+from nerkd_local.train.folder import TrainFolder
 from nerkd_local.train.run import train
 from tests.train.conftest import SettingsMaker
 
 
-def metrics(folder: RunFolder) -> list[dict[str, Any]]:
+def metrics(folder: TrainFolder) -> list[dict[str, Any]]:
     return [json.loads(line) for line in folder.metrics.read_text().splitlines()]
 
 
-def final_weights(folder: RunFolder) -> dict[str, torch.Tensor]:
+def final_weights(folder: TrainFolder) -> dict[str, torch.Tensor]:
     return dict(load_file(folder.student / "model.safetensors"))
 
 
-def assert_same_weights(one: RunFolder, other: RunFolder) -> None:
+def assert_same_weights(one: TrainFolder, other: TrainFolder) -> None:
     left, right = final_weights(one), final_weights(other)
     assert left.keys() == right.keys()
     assert all(torch.equal(left[name], right[name]) for name in left)
@@ -50,7 +53,8 @@ def test_a_run_leaves_a_student_that_predicts_and_says_what_it_was(make_settings
     folder = train(settings)
     model, tokenizer = load_trained(folder.student)
     words = ["anna", "lives", "in", "paris"]
-    (answer,) = predict(model, tokenizer, [from_words("d", words)], device=torch.device("cpu"), max_tokens=32, stride=8)
+    assert student_windows(model) == Windows(max_tokens=32, stride=8)
+    (answer,) = predict(model, tokenizer, [from_words("d", words)], device=torch.device("cpu"))
     assert answer.tags == ["B-PER", "O", "O", "B-LOC"]
     rows = metrics(folder)
     assert [row["step"] for row in rows] == [20, 40, 60]
@@ -66,7 +70,7 @@ def test_an_interrupted_and_resumed_run_ends_in_the_same_bits(make_settings: Set
     whole = train(make_settings(output="whole"))
     with pytest.raises(InterruptedRun, match=f"stopped after {stop_after} of 6 steps"):
         train(make_settings(output="parts"), stop=StopAfter(stop_after))
-    parts = RunFolder(whole.output.parent / "parts")
+    parts = TrainFolder(whole.output.parent / "parts")
     assert not parts.done.exists()
     train(make_settings(output="parts"))
     assert_same_weights(whole, parts)
@@ -86,7 +90,7 @@ def test_a_crash_after_a_checkpoint_costs_only_the_steps_since(make_settings: Se
     crash.calls = 0  # type: ignore[attr-defined]
     with pytest.raises(MemoryError):
         train(settings, stop=crash)
-    folder = RunFolder(settings.output)
+    folder = TrainFolder(settings.output)
     with folder.metrics.open("a") as stream:
         stream.write('{"step": 6, "lo')  # torn
     train(settings)
@@ -101,7 +105,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     settings = make_settings(output="damaged", checkpoint_every=2)
     with pytest.raises(InterruptedRun):
         train(settings, stop=StopAfter(5))
-    folder = RunFolder(settings.output)
+    folder = TrainFolder(settings.output)
     weights = folder.checkpoints / "step-00000005" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4])
     train(settings)
@@ -160,10 +164,37 @@ def test_changed_threads_are_told_and_allowed(make_settings: SettingsMaker, caps
     assert "resumed with threads 1 -> 2" in capsys.readouterr().err
 
 
-def test_two_runs_cannot_write_into_one_folder(make_settings: SettingsMaker) -> None:
+def test_two_runs_cannot_write_into_one_folder(
+    make_settings: SettingsMaker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nerkd_local.train.folder._PATIENCE_S", 0.3)
     settings = make_settings()
-    with RunFolder(settings.output).locked(), pytest.raises(InputError, match="another run is writing here"):
+    with TrainFolder(settings.output).locked(), pytest.raises(InputError, match="another run is writing here"):
         train(settings)
+    assert "waiting up to 0.3 s for it to end" in capsys.readouterr().err
+
+
+def test_a_run_waits_for_one_that_is_about_to_end(make_settings: SettingsMaker) -> None:
+    settings = make_settings()
+    with TrainFolder(settings.output).locked():
+        waiting = threading.Thread(target=lambda: made.append(train(settings)))
+        made: list[TrainFolder] = []
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+    waiting.join(60)
+    assert [folder.done.exists() for folder in made] == [True]
+
+
+def test_lines_for_a_closed_terminal_do_not_end_a_run(
+    make_settings: SettingsMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open("/dev/full", "w", buffering=1) as nowhere, monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", nowhere)
+        folder = train(make_settings(log_every=1))
+        with suppress(OSError):  # what was left to say
+            nowhere.close()
+    assert folder.done.exists()
 
 
 def test_processes_that_did_not_join_are_an_error(

@@ -9,7 +9,7 @@ from tests.train.conftest import SettingsMaker
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"labels": ["A B"]}, "holds a space"),
+        ({"labels": ["A B"]}, "white space"),
         ({"labels": ["-A"]}, "hyphen at one end"),
         ({"labels": ["A", "A"]}, "named twice"),
         ({"labels": []}, "at least 1"),

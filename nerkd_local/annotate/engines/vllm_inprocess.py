@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from nerkd_local.annotate.completer import Completion, Request
+from nerkd_local.annotate.engines.lifeline import ENGINE_OWNER
 from nerkd_local.annotate.settings import CONSTRAINT_BACKEND, VllmSettings
 from nerkd_local.errors import InputError
 from nerkd_local.files import local_model
@@ -30,6 +31,7 @@ class VllmCompleter:
         # vLLM writes into the environment too; whatever this process starts later (a trainer) must not inherit it
         self._environment = dict(os.environ)
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        os.environ[ENGINE_OWNER] = str(os.getpid())
         os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(settings.cpu_kv_cache_gib)
         try:
             import vllm
