@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nerkd_local.annotate.engines.start import LazyEngine
+from nerkd_local.annotate.engines.start import LazyEngine, is_present
 from nerkd_local.annotate.folder import annotate_folder
 from nerkd_local.annotate.ledger import describe
 from nerkd_local.config.experiment import ExperimentSettings
 from nerkd_local.corpus.jsonl import read_documents
 from nerkd_local.experiment.annotators import score_annotator
-from nerkd_local.experiment.cells import check_grid, list_cells, run_cell, write_distilled
+from nerkd_local.experiment.cells import check_grid, has_students, list_cells, run_cell, write_distilled
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.prepare import prepare
 from nerkd_local.experiment.results import write_results
@@ -30,17 +30,20 @@ def run_experiment(settings: ExperimentSettings, say: Callable[[str], None]) -> 
     check_grid(settings, folder)
     say(f"corpora -> {folder.corpus}")
     prepare(settings, folder)
-    save_settings(settings, folder.settings)
 
     pool = list(read_documents(folder.original(min(settings.original.sizes))))
+    settled = has_students(folder)
+    if not is_present(settings.annotator.engine):
+        say(f"{settings.annotator.name} is not on this machine: only what it has labelled already can be used")
     # the engine's memory is free again before training starts
     with LazyEngine(settings.annotator.engine) as engine:
         for source in (source.name for source in settings.distilled):
             here = folder.annotation(source)
             say(f"annotate {source} with {settings.annotator.name} -> {here}")
             corpus = folder.unlabelled(source)
-            ledger = annotate_folder(corpus, here, settings.annotator, engine, pool, seed=settings.sample_seed)
-            say(describe(ledger))
+            seed = settings.sample_seed
+            say(describe(annotate_folder(corpus, here, settings.annotator, engine, pool, seed=seed, settled=settled)))
+    save_settings(settings, folder.settings)
     annotator = score_annotator(settings, folder)
     write_distilled(settings, folder)
 

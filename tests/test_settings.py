@@ -91,7 +91,7 @@ def test_a_name_brings_the_settings_of_its_file(tmp_path: Path) -> None:
 def test_every_shipped_file_loads_and_begins_with_its_command(path: Path) -> None:
     from nerkd_local.annotate.settings import AnnotatorSettings
     from nerkd_local.regimen.catalog import load_regimen
-    from nerkd_local.train.launch import _read_launcher_config
+    from nerkd_local.train.launch import read_launcher_config
 
     kind = path.relative_to(CONFIGS).parts[0]
     if kind == "annotators":
@@ -104,6 +104,6 @@ def test_every_shipped_file_loads_and_begins_with_its_command(path: Path) -> Non
         load_regimen(path.stem, CONFIGS / "regimens")
     else:
         assert kind == "accelerate"
-        _read_launcher_config(path)
+        read_launcher_config(path)
     header = [line for line in path.read_text().splitlines() if line.startswith("#")]
     assert any("nerkd " in line for line in header)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nerkd_local.annotate.completer import Completer
-from nerkd_local.annotate.engines.start import check_engine, engine_identity, is_present
+from nerkd_local.annotate.engines.start import check_engine, engine_identity, same_engine
 from nerkd_local.annotate.formats import answer_format
 from nerkd_local.annotate.prompts import Prompt, choose_demonstrations
 from nerkd_local.annotate.run import ALIGNMENT_VERSION, AnnotationJob, annotate, export
@@ -61,11 +61,13 @@ def annotate_folder(
     pool: Sequence[Document] = (),
     *,
     seed: int = 0,
+    settled: bool = False,
 ) -> dict[str, Any]:
     """Annotate a file of documents into a folder; returns the ledger. What is stored already is not asked again.
 
     `pool` holds human-labelled documents for the worked examples of the prompt. A finished export is returned as
-    it is, also where the model or vLLM is no longer at hand. Raises InputError, InterruptedRun (see `annotate`).
+    it is, also where the model or vLLM is no longer at hand. `settled` says that others build on that export: it
+    must be there, made by this annotator. Raises InputError, InterruptedRun (see `annotate`).
     """
     documents = DocumentFile(corpus)
     job = prepare_job(settings, pool, seed=seed)
@@ -77,6 +79,12 @@ def annotate_folder(
     finished = _finished_export(folder, inputs)
     if finished is not None:
         return finished
+    if settled:
+        raise InputError(
+            "students were trained on these labels, and they were made by another annotator (model, vLLM version, "
+            "prompt, labels or sampling differ), or have changed since; choose another output folder",
+            path=folder / "annotations.jsonl",
+        )
     check_engine(settings.engine)
     with AnswerStore(folder / "answers.sqlite") as store:
         run_id = annotate(documents, job, engine, store, total=sum(1 for _ in documents))
@@ -88,16 +96,12 @@ def _finished_export(folder: Path, inputs: Mapping[str, Any]) -> dict[str, Any] 
     if not (folder / "ledger.json").exists() or not (folder / "annotations.jsonl").exists():
         return None
     ledger: dict[str, Any] = read_json(folder / "ledger.json")
-    made_from = ledger["inputs"]
-    if inputs["run"]["engine"] == ABSENT:
-        # nothing says that the engine is another one, so the export stands for what it was made with
-        inputs = {**inputs, "run": {**inputs["run"], "engine": made_from["run"]["engine"]}}
+    run, earlier = dict(inputs["run"]), dict(ledger["inputs"]["run"])
+    same = same_engine(run.pop("engine"), earlier.pop("engine")) and run == earlier
+    rest = [name for name in inputs if name != "run"]
+    same = same and all(inputs[name] == ledger["inputs"][name] for name in rest)
     whole = ledger["annotations_sha256"] == digest_file(folder / "annotations.jsonl")
-    return ledger if whole and made_from == inputs else None
-
-
-ABSENT: dict[str, Any] = {"kind": "absent"}
-"""The identity of an engine whose model, answers or software are not on this machine."""
+    return ledger if same and whole else None
 
 
 def prepare_job(settings: AnnotatorSettings, pool: Sequence[Document] = (), *, seed: int = 0) -> AnnotationJob:
@@ -111,5 +115,5 @@ def prepare_job(settings: AnnotatorSettings, pool: Sequence[Document] = (), *, s
         prompt=Prompt(settings.prompt, settings.labels, answer_format(settings.format), demonstrations),
         sampling=settings.sampling,
         constrained=settings.constrained,
-        engine_identity=engine_identity(settings.engine) if is_present(settings.engine) else ABSENT,
+        engine_identity=engine_identity(settings.engine),
     )

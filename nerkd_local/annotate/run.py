@@ -19,7 +19,7 @@ from nerkd_local.annotate.ledger import Ledger, SentenceState
 from nerkd_local.annotate.prompts import Prompt
 from nerkd_local.annotate.settings import SamplingSettings
 from nerkd_local.corpus.jsonl import document_to_json
-from nerkd_local.errors import InputError, InterruptedRun
+from nerkd_local.errors import InputError, InterruptedRun, NerkdError
 from nerkd_local.files import write_json, write_json_lines
 from nerkd_local.fingerprints import digest, digest_file
 from nerkd_local.records import RAW_TAGS, Document
@@ -85,7 +85,7 @@ def annotate(
             progress.update()
     store.commit()
     done = store.count(run_id)
-    if stop and done < total:
+    if stop:
         raise InterruptedRun(f"stopped: {done:,} of {total:,} answers are stored; the same command goes on")
     return run_id
 
@@ -120,6 +120,8 @@ def _answers(
                 completion.prompt_tokens,
                 completion.output_tokens,
             )
+    except NerkdError:
+        raise
     except Exception:
         # Ctrl-C reaches every process of the terminal's group, the engine's own too, which then is gone
         if not stop:

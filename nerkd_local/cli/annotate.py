@@ -47,7 +47,8 @@ def command(
 
     # everything that can be wrong is looked at before anything is written
     settings = load_settings(AnnotatorSettings, find_named(annotator, configs_folder("annotators")), overrides)
-    check_engine(settings.engine)
+    if not (output / "ledger.json").exists():  # a finished annotation needs its engine no more
+        check_engine(settings.engine)
     source = make_settings(CorpusSettings, path=corpus, format=format, encoding=encoding)
     pool = list(read_corpus(CorpusSettings(path=examples))) if examples else []
     if examples:

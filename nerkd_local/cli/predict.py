@@ -29,12 +29,13 @@ def command(student: Path, corpus: Path, output: Path, format: str, encoding: st
     from nerkd_local.corpus.settings import CorpusSettings
     from nerkd_local.errors import InputError
     from nerkd_local.files import local_model, write_json_lines
+    from nerkd_local.settings import make_settings
     from nerkd_local.student.model import load_trained
     from nerkd_local.student.predict import predict
 
     if output.suffix not in (".jsonl", ".conll"):
         raise InputError("the output's extension must be .jsonl or .conll", path=output)
-    source = CorpusSettings.model_validate({"path": corpus, "format": format, "encoding": encoding})
+    source = make_settings(CorpusSettings, path=corpus, format=format, encoding=encoding)
     model, tokenizer = load_trained(local_model(student))
     predictions = tqdm(predict(model, tokenizer, read_corpus(source)), unit="sentence")
 

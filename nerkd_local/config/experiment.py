@@ -72,6 +72,14 @@ class ExperimentSettings(Settings):
             raise ValueError(f"two sources have the same name: {', '.join(names)}")
         return sources
 
+    @field_validator("regimens")
+    @classmethod
+    def _regimens_differ(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        stems = [Path(name).stem for name in names]  # what folders and tables call them
+        if len(set(stems)) != len(stems):
+            raise ValueError(f"two regimens have the same name: {', '.join(names)}")
+        return names
+
     def corpus(self, settings: CorpusSettings) -> CorpusSettings:
         """Corpus settings with the path below `data_root`."""
         return settings.model_copy(update={"path": self.data_root / settings.path})

@@ -21,13 +21,14 @@ from nerkd_local.evaluate.metrics import score_tags, scores_to_rows
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.files import local_model, read_json, write_bytes, write_json, write_json_lines
 from nerkd_local.fingerprints import digest_file
+from nerkd_local.machine import describe_cpu
 from nerkd_local.records import RAW_TAGS
 from nerkd_local.regimen.catalog import load_regimen
 from nerkd_local.regimen.plan import build_plan, save_plan
 from nerkd_local.settings import find_named, load_settings, make_settings, save_settings
-from nerkd_local.train.identity import run_fingerprints
-from nerkd_local.train.launch import launch
-from nerkd_local.train.settings import TrainSettings
+from nerkd_local.train.identity import NOT_THE_RUN, run_fingerprints
+from nerkd_local.train.launch import launch, read_launcher_config
+from nerkd_local.train.settings import StudentSettings, TrainSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,11 @@ def check_grid(settings: ExperimentSettings, folder: RunFolder) -> None:
     an unknown regimen or launcher, no encoder, training settings that are not allowed, and a run folder with
     students that were trained with other settings."""
     local_model(settings.student)
-    find_named(settings.accelerate, configs_folder("accelerate"))
+    read_launcher_config(find_named(settings.accelerate, configs_folder("accelerate")))
     for cell in list_cells(settings):
         load_regimen(cell.regimen, configs_folder("regimens"))
         _training(cell, settings, folder)
-    if folder.settings.exists() and any(folder.root.glob("cells/*/plan.jsonl")):
+    if folder.settings.exists() and has_students(folder):
         there = load_settings(ExperimentSettings, folder.settings).model_dump(mode="json", exclude=_MAY_CHANGE)
         here = settings.model_dump(mode="json", exclude=_MAY_CHANGE)
         different = [name for name in here if here[name] != there[name]]
@@ -90,9 +91,14 @@ def check_grid(settings: ExperimentSettings, folder: RunFolder) -> None:
 _MAY_CHANGE: Any = {
     # more of the same grid, another name, the same files in another place (the trainer goes by their content)
     **dict.fromkeys(("name", "output", "data_root", "student", "regimens", "seeds", "accelerate"), True),
-    "annotator": {"name": True, "engine": {"model": True, "answers": True}},
-    "training": {"log_every": True, "checkpoint_every": True},
+    "annotator": True,  # see `annotate_folder`: there what was asked is compared, not how it was written
+    "training": NOT_THE_RUN & set(StudentSettings.model_fields),
 }
+
+
+def has_students(folder: RunFolder) -> bool:
+    """Whether a student of the grid is trained, or partly trained."""
+    return any(any(folder.root.glob(f"cells/*/{name}")) for name in ("done.json", "checkpoints/*"))
 
 
 def run_cell(cell: Cell, settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
@@ -128,6 +134,7 @@ def run_cell(cell: Cell, settings: ExperimentSettings, folder: RunFolder) -> dic
         "seed": cell.seed,
         "examples": plan.examples,
         "passes": plan.passes,
+        "cpu": describe_cpu(),
         **_score_student(here, settings, folder.evaluation),
     }
     write_json(result_file, result)

@@ -36,8 +36,9 @@ def prepare(settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
     if folder.preparation.exists():
         report: dict[str, Any] = read_json(folder.preparation)
         earlier = report["made_from"]
-        gone = None in made_from["content"]
-        if earlier["settings"] != made_from["settings"] or not (gone or earlier["content"] == made_from["content"]):
+        pairs = zip(earlier["content"], made_from["content"], strict=False)
+        changed = any(now not in (None, then) for then, now in pairs)  # None: no longer here
+        if earlier["settings"] != made_from["settings"] or changed:
             raise InputError(
                 "was made with other corpora, sizes, samples or labels, or a corpus has changed since; choose "
                 "another output folder",
@@ -136,7 +137,7 @@ def _inputs(settings: ExperimentSettings) -> dict[str, Any]:
 
 
 def _content(path: Path) -> str | None:
-    """A digest of a corpus file or folder; None where there is none."""
+    """A digest of a corpus file or folder; None where there is none (whoever reads it then says so)."""
     if path.is_dir():
         return digest_folder(path)
     return digest_file(path) if path.exists() else None

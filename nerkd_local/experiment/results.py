@@ -12,7 +12,6 @@ from nerkd_local.config.folders import configs_folder
 from nerkd_local.experiment.cells import Cell, read_counts
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.files import read_json, write_json_lines, write_text
-from nerkd_local.machine import describe_cpu
 from nerkd_local.regimen.catalog import load_regimen
 from nerkd_local.regimen.schedule import progress
 from nerkd_local.report.figures import regimen_figure
@@ -42,7 +41,8 @@ def write_results(
     ]
     write_json_lines(folder.results / "scores.jsonl", scores)
     write_csv(folder.results / "table.csv", rows)
-    summary = _summary(settings, folder, rows, annotator)
+    machines = sorted({result["cpu"] for result in results.values()})
+    summary = _summary(settings, folder, rows, annotator, machines)
     write_text(folder.results / "summary.md", summary)
     distilled = sum(1 for _ in folder.distilled.open(encoding="utf-8"))
     labelled = [_strict_f1(annotator[source]) for source in annotator]
@@ -127,6 +127,7 @@ def _summary(
     folder: RunFolder,
     rows: Sequence[ResultRow],
     annotator: Mapping[str, Sequence[Mapping[str, Any]]],
+    machines: Sequence[str],
 ) -> str:
     report = read_json(folder.preparation)
     original = report["original"]
@@ -135,7 +136,7 @@ def _summary(
         "",
         f"Student `{_student_name(settings)}`, {settings.training.steps} steps of {settings.training.batch_size}, "
         f"seeds {', '.join(map(str, settings.seeds))}; scored on {report['evaluation']['sentences']:,} sentences of "
-        f"`{settings.evaluation.path.name}`; {describe_cpu()}.",
+        f"`{settings.evaluation.path.name}`; {'; '.join(machines)}.",
         f"{len(original['also_in_evaluation']):,} original sentences stand in the evaluation corpus too; "
         f"{original['excluded']:,} were excluded.",
         "",

@@ -13,7 +13,7 @@ from nerkd_local.regimen.plan import Plan
 from nerkd_local.train.settings import TrainSettings
 
 # Where results go, how often something is written, how many threads compute: none of it is the run.
-_NOT_THE_RUN = {"output", "log_every", "checkpoint_every", "keep_checkpoints", "threads"}
+NOT_THE_RUN = {"output", "log_every", "checkpoint_every", "keep_checkpoints", "threads"}
 _BY_CONTENT = {"student", "plan", "original", "distilled"}
 
 
@@ -22,7 +22,7 @@ def run_fingerprints(settings: TrainSettings, plan: Plan) -> dict[str, Any]:
 
     A source that the plan does not use is None. Raises InputError for a file or folder that is not there.
     """
-    values = settings.model_dump(mode="json", exclude=_NOT_THE_RUN | _BY_CONTENT)
+    values = settings.model_dump(mode="json", exclude=NOT_THE_RUN | _BY_CONTENT)
     values["labels"] = sorted(values["labels"])
     sources = {"original": settings.original, "distilled": settings.distilled}
     return {

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from nerkd_local import offline
-from nerkd_local.errors import InputError
+from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.files import read_text
 from nerkd_local.machine import usable_cores
 from nerkd_local.settings import load_settings
@@ -33,7 +33,7 @@ def launch(config: Path, accelerate_config: Path, overrides: Sequence[str] = ())
     Raises InputError if either file is unusable, before starting anything.
     """
     load_settings(TrainSettings, config, overrides)
-    machines = _read_launcher_config(accelerate_config)
+    machines = read_launcher_config(accelerate_config)
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate_config)]
     command += ["-m", "nerkd_local.train", str(config), *overrides]
     with tempfile.TemporaryDirectory(prefix="nerkd-") as folder, listen_for_stop() as stop:
@@ -49,7 +49,9 @@ def launch(config: Path, accelerate_config: Path, overrides: Sequence[str] = ())
         finally:
             _kill(process)
         reported = lifeline.reported()
-    return reported if reported is not None else int(code != 0)
+        ended = reported if reported is not None else int(code != 0)
+        # asked to stop while it was ending anyway: whoever asked does not want the next thing begun
+        return InterruptedRun.exit_code if stop and not ended else ended
 
 
 def launch_environment(machines: Mapping[str, Any], inherited: Mapping[str, str]) -> dict[str, str]:
@@ -106,11 +108,16 @@ def _prepare_launcher() -> None:
     signal_at_parents_end(signal.SIGHUP)
 
 
-def _read_launcher_config(path: Path) -> dict[str, Any]:
+def read_launcher_config(path: Path) -> dict[str, Any]:
+    """An accelerate configuration file. Raises InputError if it is none, or its numbers are no numbers."""
     try:
         value = yaml.safe_load(read_text(path))
     except yaml.YAMLError as error:
         raise InputError(f"not valid YAML: {' '.join(str(error).split())}", path=path) from None
     if not isinstance(value, dict) or "num_processes" not in value:
         raise InputError("is no accelerate configuration; it has no num_processes", path=path)
+    for name in ("num_processes", "num_machines"):
+        number = value.get(name, 1)
+        if not isinstance(number, int) or number < 1:
+            raise InputError(f"{name} is {number!r}; a whole number from 1 on is needed", path=path)
     return value

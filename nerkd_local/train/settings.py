@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -45,6 +45,12 @@ class StudentSettings(Settings):
     checkpoint_every: Annotated[int, Field(ge=0)] = 0
     """Steps between checkpoints; 0: only when the run is interrupted."""
     keep_checkpoints: Annotated[int, Field(ge=1)] = 2
+
+    @model_validator(mode="after")
+    def _windows_move_on(self) -> Self:
+        if self.stride >= self.max_tokens - 2:  # two are special tokens
+            raise ValueError(f"stride {self.stride} leaves windows of max_tokens {self.max_tokens} nothing new to read")
+        return self
 
 
 class TrainSettings(StudentSettings):

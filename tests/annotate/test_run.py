@@ -150,6 +150,16 @@ def test_an_engine_that_dies_of_the_same_ctrl_c_is_no_error(tmp_path: Path) -> N
     assert ledger["sentences"]["annotated"] == 60
 
 
+def test_a_stop_with_the_last_answer_is_still_a_stop(tmp_path: Path) -> None:
+    def stopping(text: str) -> tuple[str, FinishReason]:
+        if "saw59" in text:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return both(text)
+
+    with pytest.raises(InterruptedRun, match="60 of 60"):
+        run(tmp_path, ScriptedCompleter(stopping, in_flight=1))
+
+
 def test_a_failing_store_is_not_taken_for_the_stop_that_came_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from nerkd_local.config.experiment import ExperimentSettings
 from nerkd_local.corpus.jsonl import read_documents
@@ -111,6 +112,23 @@ def test_prepared_files_do_without_the_corpora_they_came_from(settings: Experime
     report = prepare(settings, folder)
     elsewhere = settings.model_copy(update={"data_root": settings.data_root / "not_there"})
     assert prepare(elsewhere, folder) == report
+
+
+def test_a_corpus_that_is_gone_does_not_hide_another_that_changed(settings: ExperimentSettings) -> None:
+    folder = RunFolder(settings.output)
+    prepare(settings, folder)
+    (settings.data_root / "texts" / "a.txt").unlink()
+    (settings.data_root / "texts").rmdir()
+    prepare(settings, folder)
+    with (settings.data_root / "dev.conll").open("a") as stream:
+        stream.write(sentence(50))
+    with pytest.raises(InputError, match="a corpus has changed since"):
+        prepare(settings, folder)
+
+
+def test_two_regimens_of_one_name_are_refused(settings: ExperimentSettings) -> None:
+    with pytest.raises(ValidationError, match="two regimens have the same name"):
+        ExperimentSettings.model_validate({**settings.model_dump(), "regimens": ["mixed", "my/mixed.yaml"]})
 
 
 def test_an_unreadable_source_leaves_nothing_behind(settings: ExperimentSettings) -> None:

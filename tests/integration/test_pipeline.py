@@ -78,7 +78,11 @@ def test_a_whole_experiment_and_the_same_command_again(experiment: list[str], tm
     before = snapshot(out)
     for change, message in (
         ("training.steps=7", "its students were trained with another training; choose another output folder"),
-        ("annotator.format=json", "its students were trained with another annotator"),
+        (
+            "annotator.format=json",
+            "they were made by another annotator (model, vLLM version, prompt, labels or sampling",
+        ),
+        ("annotator.labels={LOC: places, PER: people}", "they were made by another annotator"),
         ("regimens=[simpl_mix]", "no settings are called 'simpl_mix' in regimens/ (did you mean 'simple_mix'?)"),
         ("accelerate=cpuu", "no settings are called 'cpuu' in accelerate/ (did you mean 'cpu'?)"),
         ("original.sizes=[9]", "its students were trained with another original"),
@@ -87,6 +91,13 @@ def test_a_whole_experiment_and_the_same_command_again(experiment: list[str], tm
         assert other.returncode == 2, other.stderr
         assert message in other.stderr.splitlines()[-1]
         assert snapshot(out) == before  # refused before anything was written
+
+    # what is not the run may change: nothing is trained again
+    for change in ("training.threads=1", "training.log_every=3", "annotator.engine.answers=elsewhere.jsonl"):
+        same = run([*experiment, "--set", change], tmp_path)
+        assert same.returncode == 0, same.stderr
+        assert same.stdout == first.stdout
+        assert snapshot(out / "cells") == trained
 
     # a folder that was carried to where the corpora, the answers and the encoder's first home are not
     for name in ("train.conll", "dev.conll", "answers.jsonl"):
@@ -102,3 +113,5 @@ def test_a_trainer_that_refuses_ends_the_experiment_with_its_exit_code(experimen
     assert done.returncode == 2, done.stderr
     assert "training original_only-n8-seed0 failed with exit code 2" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+    mended = run(experiment, tmp_path)  # nothing was trained, so the folder is still open to other settings
+    assert mended.returncode == 0, mended.stderr

@@ -17,7 +17,7 @@ from nerkd_local import offline
 from nerkd_local.errors import InputError
 from nerkd_local.files import read_json
 from nerkd_local.settings import save_settings
-from nerkd_local.train.launch import launch, launch_environment
+from nerkd_local.train.launch import launch, launch_environment, read_launcher_config
 from nerkd_local.train.run import train
 from nerkd_local.train.settings import TrainSettings
 from tests.train.conftest import SettingsMaker
@@ -80,7 +80,7 @@ def test_a_signal_to_the_launcher_ends_in_a_checkpoint_and_exit_code_3(
 def start_launching(config: Path, accelerate_config: Path) -> subprocess.Popen[bytes]:
     """Call `launch` in a process of its own."""
     code = (
-        "import sys; from pathlib import Path; from nerkd_local.train.launch import launch;"
+        "import sys; from pathlib import Path; from nerkd_local.train.launch import launch;", read_launcher_config
         "sys.exit(launch(Path(sys.argv[1]), Path(sys.argv[2])))"
     )
     return subprocess.Popen(
@@ -173,6 +173,13 @@ def test_a_file_that_is_no_launcher_configuration_is_named(make_settings: Settin
     config = write(make_settings(), tmp_path)
     with pytest.raises(InputError, match=r"run\.yaml: is no accelerate configuration"):
         launch(config, config)
+
+
+@pytest.mark.parametrize("text", ["num_processes: two", "num_processes:", "num_processes: 1\nnum_machines: 0"])
+def test_a_launcher_configuration_without_whole_numbers_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "odd.yaml").write_text(text)
+    with pytest.raises(InputError, match="a whole number from 1 on is needed"):
+        read_launcher_config(tmp_path / "odd.yaml")
 
 
 def test_threads_are_shared_among_the_processes_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from tests.train.conftest import SettingsMaker
         ({"learning_rate": 0}, "greater than 0"),
         ({"dropout": 1.5}, "less than or equal to 1"),
         ({"epochs": 3}, "Extra inputs"),
+        ({"max_tokens": 64, "stride": 62}, "nothing new to read"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any
@@ -80,21 +80,31 @@ def is_present(settings: VllmSettings | ReplaySettings) -> bool:
 def engine_identity(settings: VllmSettings | ReplaySettings) -> dict[str, Any]:
     """Plain JSON that changes whenever the engine's answers may change: software, the model's content, numerics.
 
-    Reads the whole model once (SHA-256), so it takes about a second for each gigabyte or two. Raises InputError
-    for a model that is not a local folder or recorded answers that are not there.
+    What cannot be known because the engine is not here (see `is_present`) is None. Reads the whole model once
+    (SHA-256), so it takes about a second for each gigabyte or two.
     """
+    present = is_present(settings)
     if isinstance(settings, ReplaySettings):
-        return {"kind": "replay", "answers_sha256": digest_file(existing_file(settings.answers))}
+        return {"kind": "replay", "answers_sha256": digest_file(settings.answers) if present else None}
     return {
         "kind": "vllm",
-        "vllm": vllm_version(),
-        "model_sha256": digest_folder(local_model(settings.model)),
+        "vllm": vllm_version() if present else None,
+        "model_sha256": digest_folder(settings.model) if present else None,
         "dtype": settings.dtype,
         "max_model_len": settings.max_model_len,
         "tensor_parallel_size": settings.tensor_parallel_size,
         "seed": settings.seed,
         "constraint_backend": CONSTRAINT_BACKEND,
     }
+
+
+def same_engine(identity: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two identities can be of one engine: what one of them does not know (None) is no difference."""
+    unknowable = ("vllm", "model_sha256", "answers_sha256")
+    return identity.keys() == other.keys() and all(
+        value == other[name] or (name in unknowable and None in (value, other[name]))
+        for name, value in identity.items()
+    )
 
 
 def vllm_version() -> str | None:
