@@ -80,7 +80,7 @@ def test_a_signal_to_the_launcher_ends_in_a_checkpoint_and_exit_code_3(
 def start_launching(config: Path, accelerate_config: Path) -> subprocess.Popen[bytes]:
     """Call `launch` in a process of its own."""
     code = (
-        "import sys; from pathlib import Path; from nerkd_local.train.launch import launch;", read_launcher_config
+        "import sys; from pathlib import Path; from nerkd_local.train.launch import launch;"
         "sys.exit(launch(Path(sys.argv[1]), Path(sys.argv[2])))"
     )
     return subprocess.Popen(
