@@ -82,7 +82,7 @@ def test_a_whole_experiment_and_the_same_command_again(experiment: list[str], tm
             "annotator.format=json",
             "they were made by another annotator (model, vLLM version, prompt, labels or sampling",
         ),
-        ("annotator.labels={LOC: places, PER: people}", "they were made by another annotator"),
+        ("annotator.labels={LOC: l, PER: p, ORG: o, MISC: m}", "they were made by another annotator"),
         ("regimens=[simpl_mix]", "no settings are called 'simpl_mix' in regimens/ (did you mean 'simple_mix'?)"),
         ("accelerate=cpuu", "no settings are called 'cpuu' in accelerate/ (did you mean 'cpu'?)"),
         ("original.sizes=[9]", "its students were trained with another original"),
