@@ -10,6 +10,7 @@ Source: the regimens of arXiv 2402.09282. The parameters of its decays are not k
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
@@ -45,15 +46,15 @@ class Constant(Settings):
         return np.full(t.shape, self.share, dtype=np.float64)
 
 
-class Moving(Settings):
+class Moving(Settings, ABC):
     """What the schedules that move have in common: from share `w0` at the start to `w1` at the end."""
 
     w0: Share = 1.0
     w1: Share = 0.0
 
+    @abstractmethod
     def g(self, t: Array) -> Array:
         """How much of w0 is left at progress t: 1 at t = 0, 0 at t = 1. Shape: (S,)."""
-        raise NotImplementedError
 
     def at(self, t: Array) -> Array:
         """w(t) in [0, 1]. Shape: (S,)."""
