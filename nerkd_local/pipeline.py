@@ -45,13 +45,13 @@ def run_experiment(settings: ExperimentSettings, say: Callable[[str], None]) -> 
             say(describe(annotate_folder(corpus, here, settings.annotator, engine, pool, seed=seed, settled=settled)))
     save_settings(settings, folder.settings)
     annotator = score_annotator(settings, folder)
-    write_distilled(settings, folder)
+    distilled = write_distilled(settings, folder)
 
     results = {}
     cells = list_cells(settings)
     for number, cell in enumerate(cells, start=1):
         say(f"student {number} of {len(cells)}: {cell.name}")
         results[cell] = run_cell(cell, settings, folder)
-    summary = write_results(settings, folder, results, annotator)
+    summary = write_results(settings, folder, results, annotator, distilled)
     say(f"results -> {folder.results}")
     return summary

@@ -12,7 +12,6 @@ from nerkd_local.annotate.formats import answer_format
 from nerkd_local.annotate.prompts import Prompt, choose_demonstrations
 from nerkd_local.annotate.run import ALIGNMENT_VERSION, AnnotationJob, annotate, export
 from nerkd_local.annotate.settings import AnnotatorSettings
-from nerkd_local.corpus.checks import check_labels
 from nerkd_local.corpus.jsonl import read_documents, write_documents
 from nerkd_local.errors import InputError
 from nerkd_local.files import read_json
@@ -105,11 +104,7 @@ def _finished_export(folder: Path, inputs: Mapping[str, Any]) -> dict[str, Any] 
 
 
 def prepare_job(settings: AnnotatorSettings, pool: Sequence[Document] = (), *, seed: int = 0) -> AnnotationJob:
-    """What the settings ask of every sentence, and of which engine. Starts nothing.
-
-    Raises InputError for a label in the pool that the annotator is not asked for.
-    """
-    check_labels(pool, settings.labels, "the worked examples")
+    """What the settings ask of every sentence, and of which engine. Starts nothing."""
     demonstrations = choose_demonstrations(pool, list(settings.labels), settings.shots, seed)
     return AnnotationJob(
         prompt=Prompt(settings.prompt, settings.labels, answer_format(settings.format), demonstrations),

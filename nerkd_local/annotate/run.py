@@ -19,7 +19,7 @@ from nerkd_local.annotate.ledger import Ledger, SentenceState
 from nerkd_local.annotate.prompts import Prompt
 from nerkd_local.annotate.settings import SamplingSettings
 from nerkd_local.corpus.jsonl import document_to_json
-from nerkd_local.errors import InputError, InterruptedRun, NerkdError
+from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.files import write_json, write_json_lines
 from nerkd_local.fingerprints import digest, digest_file
 from nerkd_local.records import RAW_TAGS, Document
@@ -120,10 +120,9 @@ def _answers(
                 completion.prompt_tokens,
                 completion.output_tokens,
             )
-    except NerkdError:
-        raise
     except Exception:
-        # Ctrl-C reaches every process of the terminal's group, the engine's own too, which then is gone
+        # Ctrl-C reaches every process of the terminal's group, the engine's own too, which then is gone, or never
+        # came up. An error that has nothing to do with it will be there when the run goes on.
         if not stop:
             raise
 

@@ -26,7 +26,7 @@ def command(gold: Path, predicted: Path, limit: int | None, output: Path | None)
     from nerkd_local.corpus.settings import CorpusSettings
     from nerkd_local.evaluate.matching import match_tags
     from nerkd_local.evaluate.metrics import score_tags, scores_to_rows
-    from nerkd_local.files import json_line, write_text
+    from nerkd_local.files import write_json_lines
 
     gold_documents = islice(read_corpus(CorpusSettings(path=gold)), limit)
     pairs = match_tags(gold_documents, read_corpus(CorpusSettings(path=predicted)), predicted)
@@ -34,4 +34,4 @@ def command(gold: Path, predicted: Path, limit: int | None, output: Path | None)
     shown = [[f"{value:.3f}" if isinstance(value, float) else value for value in row.values()] for row in rows]
     click.echo(tabulate(shown, list(rows[0]), disable_numparse=True))
     if output:
-        write_text(output, "".join(map(json_line, rows)))
+        write_json_lines(output, rows)

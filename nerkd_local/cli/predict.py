@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -24,11 +22,11 @@ def command(student: Path, corpus: Path, output: Path, format: str, encoding: st
     from tqdm import tqdm
 
     from nerkd_local.corpus.conll import write_conll
-    from nerkd_local.corpus.jsonl import document_to_json
+    from nerkd_local.corpus.jsonl import write_documents
     from nerkd_local.corpus.readers import read_corpus
     from nerkd_local.corpus.settings import CorpusSettings
     from nerkd_local.errors import InputError
-    from nerkd_local.files import local_model, write_json_lines
+    from nerkd_local.files import local_model
     from nerkd_local.settings import make_settings
     from nerkd_local.student.model import load_trained
     from nerkd_local.student.predict import predict
@@ -39,14 +37,8 @@ def command(student: Path, corpus: Path, output: Path, format: str, encoding: st
     model, tokenizer = load_trained(local_model(student))
     predictions = tqdm(predict(model, tokenizer, read_corpus(source)), unit="sentence")
 
-    def rows() -> Iterator[dict[str, Any]]:
-        # the raw tags go along: a strict and a lenient score differ in how they read stray I- tags
-        for prediction in predictions:
-            row = document_to_json(prediction.document)
-            yield {**row, "meta": {**row["meta"], "tags": prediction.tags}}
-
     if output.suffix == ".conll":
         count = write_conll(output, (prediction.document for prediction in predictions))
     else:
-        count = write_json_lines(output, rows())
+        count = write_documents(output, (prediction.tagged_document for prediction in predictions))
     click.echo(f"{count:,} sentences -> {output}")

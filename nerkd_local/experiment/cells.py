@@ -13,16 +13,16 @@ import numpy as np
 from nerkd_local.annotate.ledger import is_usable
 from nerkd_local.config.experiment import ExperimentSettings
 from nerkd_local.config.folders import configs_folder
-from nerkd_local.corpus.jsonl import document_to_json, read_documents
+from nerkd_local.corpus.jsonl import read_documents, write_documents
 from nerkd_local.corpus.schemes import spans_to_tags
 from nerkd_local.errors import CheckFailed, InputError, InterruptedRun, NerkdError
 from nerkd_local.evaluate.counts import sentence_counts
 from nerkd_local.evaluate.metrics import score_tags, scores_to_rows
 from nerkd_local.experiment.folder import RunFolder
-from nerkd_local.files import local_model, read_json, write_bytes, write_json, write_json_lines
+from nerkd_local.files import local_model, read_json, write_bytes, write_json
 from nerkd_local.fingerprints import digest_file
 from nerkd_local.machine import describe_cpu
-from nerkd_local.records import RAW_TAGS
+from nerkd_local.records import Document
 from nerkd_local.regimen.catalog import load_regimen
 from nerkd_local.regimen.plan import build_plan, save_plan
 from nerkd_local.settings import find_named, load_settings, make_settings, save_settings
@@ -58,13 +58,9 @@ def list_cells(settings: ExperimentSettings) -> list[Cell]:
 def write_distilled(settings: ExperimentSettings, folder: RunFolder) -> int:
     """Gather the usable annotated sentences of all sources into one file; returns how many there are."""
 
-    def usable() -> Iterator[dict[str, Any]]:
-        for source in settings.distilled:
-            for document in read_documents(folder.annotation(source.name) / "annotations.jsonl"):
-                if is_usable(document):
-                    yield document_to_json(document)
-
-    return write_json_lines(folder.distilled, usable())
+    files = (folder.annotation(source.name) / "annotations.jsonl" for source in settings.distilled)
+    usable = (document for file in files for document in read_documents(file) if is_usable(document))
+    return write_documents(folder.distilled, usable)
 
 
 def check_grid(settings: ExperimentSettings, folder: RunFolder) -> None:
@@ -174,7 +170,7 @@ def _score_student(here: Path, settings: ExperimentSettings, evaluation: Path) -
     gold: list[list[str]] = []
     predicted: list[list[str]] = []
 
-    def rows() -> Iterator[dict[str, Any]]:
+    def labelled() -> Iterator[Document]:
         answers = predict(
             model,
             tokenizer,
@@ -186,10 +182,9 @@ def _score_student(here: Path, settings: ExperimentSettings, evaluation: Path) -
         for document, answer in zip(read_documents(evaluation), answers, strict=True):
             gold.append(spans_to_tags(document))
             predicted.append(answer.tags)
-            row = document_to_json(answer.document)
-            yield {**row, "meta": {**row["meta"], RAW_TAGS: answer.tags}}
+            yield answer.tagged_document
 
-    write_json_lines(here / "predictions.jsonl", rows())
+    write_documents(here / "predictions.jsonl", labelled())
     counts = io.BytesIO()
     np.save(counts, sentence_counts(gold, predicted), allow_pickle=False)
     write_bytes(here / "counts.npy", counts.getvalue())

@@ -7,7 +7,7 @@ are to be annotated go to a file of their own, which only the annotator's score 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -76,7 +76,7 @@ def _prepare_original(settings: ExperimentSettings, folder: RunFolder) -> dict[s
     with _blamed_on("original.sizes", corpus):
         subsets = nested_subsets(ids, settings.original.sizes, settings.sample_seed)
     for size, members in subsets.items():
-        write_documents(folder.original(size), _chosen(corpus, frozenset(members)))
+        write_documents(folder.original(size), _chosen(read_corpus(corpus), frozenset(members)))
     return {
         "sizes": sorted(subsets),
         "also_in_evaluation": list(repeated),
@@ -87,20 +87,25 @@ def _prepare_original(settings: ExperimentSettings, folder: RunFolder) -> dict[s
 def _prepare_source(settings: ExperimentSettings, source: DistilledSettings, folder: RunFolder) -> dict[str, Any]:
     corpus = settings.corpus(source.corpus)
     largest = folder.original(max(settings.original.sizes))
-    in_evaluation = find_duplicates(read_corpus(corpus), read_documents(folder.evaluation)).training_ids
-    in_original = find_duplicates(read_corpus(corpus), read_documents(largest)).training_ids
+    # read once, since cutting text into sentences and words is slow; every pass below goes over this file
+    everything = folder.corpus / "everything.jsonl"
+    write_documents(everything, read_corpus(corpus))
+    in_evaluation = find_duplicates(read_documents(everything), read_documents(folder.evaluation)).training_ids
+    in_original = find_duplicates(read_documents(everything), read_documents(largest)).training_ids
     excluded = frozenset((*in_evaluation, *in_original)) if settings.exclude_duplicates else frozenset()
-    members = [document.id for document in read_corpus(corpus) if document.id not in excluded]
+    members = [document.id for document in read_documents(everything) if document.id not in excluded]
     if source.sample is not None:
         with _blamed_on(f"distilled.{source.name}.sample", corpus):
             members = list(sample(members, source.sample, settings.sample_seed))
-    chosen = frozenset(members)
     # ids are unique within a corpus only; the source's name makes them unique in the experiment
-    unlabelled = (replace(document, spans=()) for document in _renamed(_chosen(corpus, chosen), source.name))
+    hidden = folder.hidden(source.name)
+    write_documents(hidden, _renamed(_chosen(read_documents(everything), frozenset(members)), source.name))
+    everything.unlink()
+    unlabelled = (replace(document, spans=()) for document in read_documents(hidden))
     sentences = write_documents(folder.unlabelled(source.name), unlabelled)
-    labelled = any(document.spans for document in _chosen(corpus, chosen))
-    if labelled:
-        write_documents(folder.hidden(source.name), _renamed(_chosen(corpus, chosen), source.name))
+    labelled = any(document.spans for document in read_documents(hidden))
+    if not labelled:
+        hidden.unlink()
     return {
         "sentences": sentences,
         "labelled": labelled,
@@ -110,8 +115,8 @@ def _prepare_source(settings: ExperimentSettings, source: DistilledSettings, fol
     }
 
 
-def _chosen(corpus: CorpusSettings, members: Collection[str]) -> Iterator[Document]:
-    return (document for document in read_corpus(corpus) if document.id in members)
+def _chosen(documents: Iterable[Document], members: Collection[str]) -> Iterator[Document]:
+    return (document for document in documents if document.id in members)
 
 
 def _renamed(documents: Iterator[Document], source: str) -> Iterator[Document]:

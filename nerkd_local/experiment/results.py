@@ -28,8 +28,12 @@ def write_results(
     folder: RunFolder,
     results: Mapping[Cell, Mapping[str, Any]],
     annotator: Mapping[str, Sequence[Mapping[str, Any]]],
+    distilled: int,
 ) -> str:
-    """Write `results/` in the run folder; returns the Markdown summary (also `results/summary.md`)."""
+    """Write `results/` in the run folder; returns the Markdown summary (also `results/summary.md`).
+
+    `distilled` is the number of usable annotated sentences.
+    """
     rows = [_row(settings, folder, results, regimen, size) for regimen, size in _groups(results)]
     scores = [
         {"regimen": cell.regimen, "original_size": cell.original_size, "seed": cell.seed, **score}
@@ -44,7 +48,6 @@ def write_results(
     machines = sorted({result["cpu"] for result in results.values()})
     summary = _summary(settings, folder, rows, annotator, machines)
     write_text(folder.results / "summary.md", summary)
-    distilled = sum(1 for _ in folder.distilled.open(encoding="utf-8"))
     labelled = [_strict_f1(annotator[source]) for source in annotator]
     reference = labelled[0] if len(labelled) == 1 else None
     regimen_figure(

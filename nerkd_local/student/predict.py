@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from nerkd_local.corpus.schemes import tags_to_spans
-from nerkd_local.records import Document
+from nerkd_local.records import RAW_TAGS, Document
 from nerkd_local.student.decode import word_tags
 from nerkd_local.student.device import Precision, autocast, pick_device, pick_precision
 from nerkd_local.student.encode import Window, collate, encode
@@ -27,6 +27,12 @@ class Prediction(NamedTuple):
 
     document: Document
     tags: list[str]
+
+    @property
+    def tagged_document(self) -> Document:
+        """The document with the raw tags in its `meta`, where the scorer finds them: a strict and a lenient score
+        differ in how they read stray `I-` tags, which spans cannot show."""
+        return dataclasses.replace(self.document, meta={**self.document.meta, RAW_TAGS: self.tags})
 
 
 def predict(

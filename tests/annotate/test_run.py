@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nerkd_local.annotate.completer import FinishReason
+from nerkd_local.annotate.completer import Completion, FinishReason, Request
 from nerkd_local.annotate.formats import answer_format
 from nerkd_local.annotate.prompts import Prompt
 from nerkd_local.annotate.run import AnnotationJob, annotate, export
@@ -148,6 +149,16 @@ def test_an_engine_that_dies_of_the_same_ctrl_c_is_no_error(tmp_path: Path) -> N
         run(tmp_path, ScriptedCompleter(stopping))
     ledger = run(tmp_path, ScriptedCompleter(both))
     assert ledger["sentences"]["annotated"] == 60
+
+
+def test_an_engine_that_does_not_come_up_after_ctrl_c_is_no_error(tmp_path: Path) -> None:
+    class Starting(ScriptedCompleter):
+        def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
+            os.kill(os.getpid(), signal.SIGINT)
+            raise InputError("vLLM cannot serve this model")
+
+    with pytest.raises(InterruptedRun, match="0 of 60"):
+        run(tmp_path, Starting(both))
 
 
 def test_a_stop_with_the_last_answer_is_still_a_stop(tmp_path: Path) -> None:
