@@ -23,6 +23,7 @@ _LIBRARIES = (
     "seqeval",
     "numpy",
     "matplotlib",
+    "openai",
 )
 
 
@@ -68,7 +69,11 @@ def _devices() -> list[str]:
     found = []
     for number in range(torch.cuda.device_count()):
         card = torch.cuda.get_device_properties(number)
-        found.append(f"cuda:{number} {card.name}, {card.total_memory / 2**30:.0f} GiB")
+        bfloat16 = "" if card.major >= 8 else ", no bfloat16"
+        found.append(
+            f"cuda:{number} {card.name}, {card.total_memory / 2**30:.0f} GiB, "
+            f"compute capability {card.major}.{card.minor}{bfloat16}"
+        )
     return found
 
 

@@ -39,7 +39,7 @@ class InputError(NerkdError):
 
 
 class InterruptedRun(NerkdError):
-    """Stopped on request (Ctrl-C, SIGTERM, SIGUSR1, SIGHUP) with everything finished so far kept."""
+    """Stopped on request (Ctrl-C, SIGTERM, SIGUSR1, SIGHUP) or cut off from a server; what is finished is kept."""
 
     exit_code = 3
 

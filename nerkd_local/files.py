@@ -50,15 +50,25 @@ def read_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]
     news text). A byte order mark at the start is removed. Raises InputError with file, line and byte
     offset for bytes the encoding cannot read and for NUL characters, and names an unknown encoding.
     """
-    for number, line in enumerate(_raw_lines(path, encoding), start=1):
+    for number, line in read_whole_lines(path, encoding):
+        yield number, (line.removeprefix("\ufeff") if number == 1 else line).removesuffix("\r")
+
+
+def read_whole_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+    r"""As `read_lines`, but a `\r` before the `\n` and a byte order mark stay.
+
+    So the lines joined by `\n` are the decoded file, without the newline at its very end: what offsets into the
+    file are counted in.
+    """
+    for number, line in enumerate(_decoded_lines(path, encoding), start=1):
         if "\0" in line:
             raise InputError(
                 "holds a NUL character; is this a text file in the declared encoding?", path=path, line=number
             )
-        yield number, line.removesuffix("\r")
+        yield number, line
 
 
-def _raw_lines(path: Path, encoding: str) -> Iterator[str]:
+def _decoded_lines(path: Path, encoding: str) -> Iterator[str]:
     existing_file(path)
     try:
         decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
@@ -80,8 +90,6 @@ def _raw_lines(path: Path, encoding: str) -> Iterator[str]:
                     path=path,
                     line=line,
                 ) from None
-            if offset == 0:
-                text = text.removeprefix("\ufeff")
             offset += len(piece)
             lines = (rest + text).split("\n")
             rest = lines.pop()

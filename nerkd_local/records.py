@@ -12,6 +12,9 @@ from typing import Any, Literal
 RAW_TAGS = "tags"
 """The key of `Document.meta` under which a student leaves the IOB2 tags that its spans were read from."""
 
+CONFIDENCES = "confidences"
+"""The key of `Document.meta` under which a student leaves its confidence in each of its spans, in their order."""
+
 Source = Literal["original", "distilled"]
 """Whose labels: `original` are human, `distilled` are an LLM's (the paper's words)."""
 
@@ -31,7 +34,7 @@ class Document:
 
     `tokens` are `(start, end)` offsets, ascending and not overlapping. `spans` are ascending, do not
     overlap, and begin and end on token borders. `meta` is plain JSON: where the text came from
-    (`document`, `line`), and for distilled labels what became of the answer (`status`).
+    (`document`, `line`, `offset`), and for distilled labels what became of the answer (`status`).
 
     Raises ValueError where the offsets break these rules.
     """

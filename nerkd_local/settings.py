@@ -44,7 +44,8 @@ def load_settings(
     """The settings in a YAML file, with `key.sub=value` overrides (values in YAML syntax) laid over it in order.
 
     `named` maps a top-level key to a folder: where that key holds a string, it is the name of a YAML file in
-    the folder (or a path to one), and the file's settings stand in its place, open to later overrides.
+    the folder (or a path to one), and the file's settings stand in its place, open to later overrides. `key.*`
+    stands for every value of a mapping.
     Relative paths inside stay as written: they are relative to the folder the command runs in.
     Raises InputError that lists all problems, one a line, each with file and line (or the override).
     """
@@ -118,10 +119,13 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], Places]:
 def _expand(value: dict[str, Any], places: Places, named: Mapping[str, Path]) -> None:
     """Put the settings of a named file in the place of its name."""
     for key, folder in named.items():
-        name = value.get(key)
-        if isinstance(name, str):
-            value[key], inner = _read_yaml(find_named(name, folder))
-            places.update({(key, *location): place for location, place in inner.items()})
+        section, _, every = key.partition(".")
+        holder = value.get(section) if every else value
+        for name in list(holder) if every and isinstance(holder, dict) else [section]:
+            if isinstance(holder, dict) and isinstance(holder.get(name), str):
+                holder[name], inner = _read_yaml(find_named(holder[name], folder))
+                at = (section, name) if every else (section,)
+                places.update({(*at, *location): place for location, place in inner.items()})
 
 
 def _note_places(path: Path, node: yaml.Node | None, at: Location, places: Places) -> None:

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nerkd_local.errors import InputError
-from nerkd_local.files import atomic_writer, local_model, parse_json, read_json_lines, read_lines, write_text
+from nerkd_local.files import (
+    atomic_writer,
+    local_model,
+    parse_json,
+    read_json_lines,
+    read_lines,
+    read_whole_lines,
+    write_text,
+)
 
 
 def lines(path: Path, encoding: str = "utf-8") -> list[str]:
@@ -40,6 +48,7 @@ def test_pieces_do_not_show(tmp_path_factory: pytest.TempPathFactory, text: str,
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("nerkd_local.files._PIECE", piece)
         assert "\n".join(lines(path)) == text.removeprefix("\ufeff").removesuffix("\n")
+        assert "\n".join(line for _, line in read_whole_lines(path)) == text.removesuffix("\n")
 
 
 @pytest.mark.parametrize("piece", [1, 3, 1 << 20])

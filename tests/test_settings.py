@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nerkd_local.config.experiment import ExperimentSettings
+from nerkd_local.config.experiment import load_experiment
 from nerkd_local.errors import InputError
 from nerkd_local.settings import Settings, load_settings, save_settings
 
@@ -14,6 +14,10 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 class Inner(Settings):
     size: int = 1
     path: Path
+
+
+class Several(Settings):
+    inners: dict[str, Inner]
 
 
 class Outer(Settings):
@@ -81,6 +85,9 @@ def test_a_name_brings_the_settings_of_its_file(tmp_path: Path) -> None:
     path = write(tmp_path / "s.yaml", "inner: one\n")
     named = {"inner": folder}
     assert load_settings(Outer, path, ["inner.size=5"], named=named).inner == Inner(size=5, path=Path("from one"))
+    several = write(tmp_path / "m.yaml", "inners: {a: one, b: {size: 1, path: p}}\n")
+    loaded = load_settings(Several, several, ["inners.a.size=7"], named={"inners.*": folder})
+    assert loaded.inners == {"a": Inner(size=7, path=Path("from one")), "b": Inner(size=1, path=Path("p"))}
     with pytest.raises(InputError, match=r"two\.yaml:2: unknown key 'inner\.siz' \(did you mean 'size'\?\)"):
         load_settings(Outer, path, ["inner=two"], named=named)
     with pytest.raises(InputError, match=r"no settings are called 'onn' in inners/ \(did you mean 'one'\?\)"):
@@ -97,7 +104,7 @@ def test_every_shipped_file_loads_and_begins_with_its_command(path: Path) -> Non
     if kind == "annotators":
         load_settings(AnnotatorSettings, path)
     elif kind == "experiments":
-        settings = load_settings(ExperimentSettings, path, named={"annotator": CONFIGS / "annotators"})
+        settings = load_experiment(path)
         for regimen in settings.regimens:
             load_regimen(regimen, CONFIGS / "regimens")
     elif kind == "regimens":

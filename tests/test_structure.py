@@ -17,6 +17,7 @@ LAYERS = [
     {"settings"},
     {"store"},
     {"corpus"},
+    {"demo"},
     {"student"},
     {"annotate", "regimen", "evaluate", "stats", "report"},
     {"train"},
@@ -60,7 +61,12 @@ def test_imports_point_down(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("library", "home"),
-    [("vllm", "annotate/engines/vllm_inprocess.py"), ("accelerate", "train"), ("matplotlib", "report/figures.py")],
+    [
+        ("vllm", "annotate/engines/vllm_inprocess.py"),
+        ("openai", "annotate/engines/openai_http.py"),
+        ("accelerate", "train"),
+        ("matplotlib", "report/"),
+    ],
 )
 def test_a_heavy_library_is_imported_in_one_place(library: str, home: str) -> None:
     users = {
@@ -81,7 +87,7 @@ def loaded_after(code: str) -> set[str]:
 def test_help_imports_nothing_heavy() -> None:
     loaded = loaded_after("from nerkd_local.cli.main import nerkd\nnerkd.main(['--help'], standalone_mode=False)")
     assert "click" in loaded
-    assert not loaded & {"torch", "transformers", "vllm", "accelerate", "numpy", "pydantic", "jinja2", "yaml"}
+    assert not loaded & {"torch", "transformers", "vllm", "accelerate", "openai", "numpy", "pydantic", "jinja2", "yaml"}
 
 
 def test_reading_aligning_and_scoring_need_neither_torch_nor_vllm() -> None:
@@ -90,7 +96,7 @@ def test_reading_aligning_and_scoring_need_neither_torch_nor_vllm() -> None:
         "import nerkd_local.evaluate.metrics, nerkd_local.stats.bootstrap, nerkd_local.report.tables"
     )
     assert "numpy" in loaded
-    assert not loaded & {"torch", "transformers", "vllm", "accelerate", "matplotlib"}
+    assert not loaded & {"torch", "transformers", "vllm", "accelerate", "openai", "matplotlib"}
 
 
 def test_importing_the_package_changes_no_environment() -> None:

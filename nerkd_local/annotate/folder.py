@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nerkd_local.annotate.chat_template import knows_system_role
 from nerkd_local.annotate.completer import Completer
-from nerkd_local.annotate.engines.start import check_engine, engine_identity, same_engine
+from nerkd_local.annotate.engines.start import check_engine, engine_identity, is_present, same_engine
 from nerkd_local.annotate.formats import answer_format
 from nerkd_local.annotate.prompts import Prompt, choose_demonstrations
-from nerkd_local.annotate.run import ALIGNMENT_VERSION, AnnotationJob, annotate, export
-from nerkd_local.annotate.settings import AnnotatorSettings
+from nerkd_local.annotate.run import ALIGNMENT_VERSION, SYSTEM_ROLE, AnnotationJob, annotate, export
+from nerkd_local.annotate.settings import AnnotatorSettings, VllmSettings
 from nerkd_local.corpus.jsonl import read_documents, write_documents
 from nerkd_local.errors import InputError
 from nerkd_local.files import read_json
@@ -96,7 +97,9 @@ def _finished_export(folder: Path, inputs: Mapping[str, Any]) -> dict[str, Any] 
         return None
     ledger: dict[str, Any] = read_json(folder / "ledger.json")
     run, earlier = dict(inputs["run"]), dict(ledger["inputs"]["run"])
+    roles = (run.pop(SYSTEM_ROLE, True), earlier.pop(SYSTEM_ROLE, True))
     same = same_engine(run.pop("engine"), earlier.pop("engine")) and run == earlier
+    same = same and (None in roles or roles[0] == roles[1])
     rest = [name for name in inputs if name != "run"]
     same = same and all(inputs[name] == ledger["inputs"][name] for name in rest)
     whole = ledger["annotations_sha256"] == digest_file(folder / "annotations.jsonl")
@@ -104,11 +107,36 @@ def _finished_export(folder: Path, inputs: Mapping[str, Any]) -> dict[str, Any] 
 
 
 def prepare_job(settings: AnnotatorSettings, pool: Sequence[Document] = (), *, seed: int = 0) -> AnnotationJob:
-    """What the settings ask of every sentence, and of which engine. Starts nothing."""
-    demonstrations = choose_demonstrations(pool, list(settings.labels), settings.shots, seed)
+    """What the settings ask of every sentence, and of which engine. Starts nothing.
+
+    Raises InputError if the model's chat template can be told nothing at all (see `knows_system_role`).
+    """
+    system_role = _find_system_role(settings)
+    prompt = Prompt(
+        settings.prompt,
+        settings.labels,
+        answer_format(settings.format),
+        choose_demonstrations(pool, list(settings.labels), settings.shots, seed),
+        system_role=system_role is not False,
+        thinking=settings.thinking,
+    )
     return AnnotationJob(
-        prompt=Prompt(settings.prompt, settings.labels, answer_format(settings.format), demonstrations),
+        prompt=prompt,
         sampling=settings.sampling,
         constrained=settings.constrained,
         engine_identity=engine_identity(settings.engine),
+        reasoning_tokens=settings.reasoning_tokens,
+        chat_template_kwargs=settings.chat_template_kwargs,
+        knows_system_role=system_role,
     )
+
+
+def _find_system_role(settings: AnnotatorSettings) -> bool | None:
+    """Whether instructions can be a system message; None where only a model that is not here could tell."""
+    if settings.system_role != "auto":
+        return settings.system_role
+    if not isinstance(settings.engine, VllmSettings):
+        return True
+    if not is_present(settings.engine):
+        return None
+    return knows_system_role(settings.engine.model, settings.chat_template_kwargs)

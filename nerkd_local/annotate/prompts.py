@@ -1,23 +1,28 @@
-"""Chat messages for one sentence, from a versioned template.
+"""Chat messages for one sentence, from a versioned template, and the way back from its answer to mentions.
 
 The instructions and worked examples come first and are the same for every sentence of a run, so that an
 engine's prefix cache holds them; the sentence is the last line: `Text: <the text>`.
+
+`standard` shows worked examples as turns of the chat. `cot` shows them in the instructions, without steps: people
+have labelled those sentences, nobody has reasoned about them, and steps filled in by a rule would be what a model
+imitates in place of thinking.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from importlib.resources import files
 
 import jinja2
 
 from nerkd_local.annotate.completer import Message
-from nerkd_local.annotate.formats import Format, Mention
+from nerkd_local.annotate.formats import Answer, Format, Mention
+from nerkd_local.annotate.reasoning import allow_steps, allow_thinking, skip_steps, skip_thinking
+from nerkd_local.annotate.settings import LabelDefinition, PromptName, Thinking
 from nerkd_local.fingerprints import digest, hash_order
 from nerkd_local.records import Document
 
-VERSIONS = {"standard": "standard.v1"}
+VERSIONS: dict[PromptName, str] = {"standard": "standard.v1", "cot": "cot.v1"}
 """The template behind each prompt name. A changed text is a new version: stored answers stay attributable."""
 
 # Every character that some tool takes for a line break becomes one space, so offsets stay the document's.
@@ -26,7 +31,7 @@ _LINE_BREAKS = dict.fromkeys(map(ord, "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"), "
 
 def text_line(text: str) -> str:
     """The contract's last line: `Text: ` and the text, line breaks in it replaced one for one by spaces."""
-    return "Text: " + text.translate(_LINE_BREAKS)
+    return "Text: " + _one_line(text)
 
 
 def text_of(messages: Sequence[Message]) -> str:
@@ -38,53 +43,92 @@ class Prompt:
     """A prompt name made ready for a label set, an answer format and worked examples."""
 
     def __init__(
-        self, name: str, labels: Mapping[str, str], format: Format, demonstrations: Sequence[Document] = ()
+        self,
+        name: PromptName,
+        labels: Mapping[str, str | LabelDefinition],
+        format: Format,
+        demonstrations: Sequence[Document] = (),
+        *,
+        system_role: bool = True,
+        thinking: Thinking = "none",
     ) -> None:
+        """Without a `system_role`, the first user message begins with the instructions.
+
+        `thinking` is how the model hands over what it thinks before it answers.
+        """
         self.version = VERSIONS[name]
-        self.labels = dict(labels)
+        self.labels = {label: LabelDefinition.model_validate(meaning) for label, meaning in labels.items()}
         self.format = format
         self.demonstrations = tuple(demonstrations)
+        self.has_steps = name == "cot"
+        self.system_role = system_role
+        self.thinking = thinking
 
     @cached_property
     def prefix(self) -> tuple[Message, ...]:
-        """The messages that every sentence shares."""
-        source = files("nerkd_local.annotate").joinpath("templates", f"{self.version}.jinja").read_text("utf-8")
+        """What every sentence shares: the instructions, as a system message, and the turns of worked examples."""
         environment = jinja2.Environment(
-            undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+            loader=jinja2.PackageLoader("nerkd_local.annotate"),
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            autoescape=False,
         )
-        system = environment.from_string(source).render(
-            labels=self.labels, answer_format=self.format.instructions(list(self.labels))
+        examples = [(text_line(document.text), self._answer(document)) for document in self.demonstrations]
+        instructions = environment.get_template(f"{self.version}.jinja").render(
+            labels=self.labels, answer_format=self.format.instructions(list(self.labels)), examples=examples
         )
-        turns = [Message("system", system.strip())]
-        for document in self.demonstrations:
-            mentions = [Mention(document.text[s.start : s.end], s.label) for s in document.spans]
-            turns += [
-                Message("user", text_line(document.text)),
-                Message("assistant", self.format.write(mentions)),
-            ]
+        turns = [Message("system", instructions.strip())]
+        if not self.has_steps:
+            for question, answer in examples:
+                turns += [Message("user", question), Message("assistant", answer)]
         return tuple(turns)
+
+    def _answer(self, document: Document) -> str:
+        """The right answer about a human-labelled document."""
+        return self.format.write([Mention(_one_line(document.text[s.start : s.end]), s.label) for s in document.spans])
 
     def messages(self, document: Document) -> tuple[Message, ...]:
         """The whole chat for one sentence."""
-        return (*self.prefix, Message("user", text_line(document.text)))
+        chat = (*self.prefix, Message("user", text_line(document.text)))
+        if self.system_role:
+            return chat
+        instructions, question, *rest = chat
+        return (Message("user", f"{instructions.content}\n\n{question.content}"), *rest)
 
     @cached_property
     def constraint(self) -> str:
-        """The regular expression of all answers in this format."""
-        return self.format.constraint(list(self.labels))
+        """The regular expression of all whole answers: thinking and steps, where there are any, then the format's."""
+        answer = self.format.constraint(list(self.labels))
+        return allow_thinking(allow_steps(answer) if self.has_steps else answer, self.thinking)
+
+    def read(self, text: str, *, constrained: bool) -> Answer:
+        """The mentions in what a model wrote, `constrained` or not. Never raises: what cannot be read is counted.
+
+        Thinking that never ended holds no answer, and is one malformed piece.
+        """
+        answer = skip_thinking(text, self.thinking, constrained=constrained)
+        if answer is None:
+            return Answer((), malformed=1)
+        return self.format.parse(skip_steps(answer) if self.has_steps else answer)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over everything a sentence's messages depend on besides the sentence."""
+        """SHA-256 over everything a sentence's messages depend on besides the sentence and the `system_role`."""
         turns = [part for message in self.prefix for part in (message.role, message.content)]
         return digest(self.version, self.format.name, *turns)
+
+
+def _one_line(text: str) -> str:
+    return text.translate(_LINE_BREAKS)
 
 
 def choose_demonstrations(pool: Sequence[Document], labels: Sequence[str], count: int, seed: int) -> list[Document]:
     """Worked examples from human-labelled sentences, fixed by the seed.
 
-    In seeded order, first those that show a type not shown yet, then the next ones, so that few examples
-    cover the label set where the pool can. Returns fewer where the pool is smaller.
+    In seeded order: first those that show a type not shown yet, so that few examples cover the label set where the
+    pool can; then, where a place is left, one without a mention (a model that is only shown mentions finds some
+    everywhere); then the next ones. Returns fewer where the pool is smaller.
     """
     by_id = {document.id: document for document in pool}
     order = [by_id[id] for id in hash_order(by_id, "demonstrations", seed)]
@@ -95,6 +139,8 @@ def choose_demonstrations(pool: Sequence[Document], labels: Sequence[str], count
         if shown and len(chosen) < count:
             chosen.append(document)
             missing -= shown
+    if len(chosen) < count:
+        chosen += [document for document in order if not document.spans][:1]
     taken = {document.id for document in chosen}
     rest = [document for document in order if document.id not in taken]
     return chosen + rest[: count - len(chosen)]

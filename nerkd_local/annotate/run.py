@@ -7,7 +7,7 @@ and resumed exports the same bytes as one that was not.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,30 +17,49 @@ from nerkd_local.annotate.align import align
 from nerkd_local.annotate.completer import Completer, FinishReason, Request
 from nerkd_local.annotate.ledger import Ledger, SentenceState
 from nerkd_local.annotate.prompts import Prompt
+from nerkd_local.annotate.reasoning import is_in_text
 from nerkd_local.annotate.settings import SamplingSettings
 from nerkd_local.corpus.jsonl import document_to_json
 from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.files import write_json, write_json_lines
 from nerkd_local.fingerprints import digest, digest_file
-from nerkd_local.records import RAW_TAGS, Document
+from nerkd_local.records import CONFIDENCES, RAW_TAGS, Document
 from nerkd_local.stopping import StopRequest, listen_for_stop
 from nerkd_local.store.answers import AnswerStore, StoredAnswer
 
 ALIGNMENT_VERSION = 1
 """Raised when the same stored answers would export differently."""
 
+SYSTEM_ROLE = "system_role"
+"""In a job's identity: False where the first user message begins with the instructions, None where it is not known;
+absent where there is a system message."""
+
 
 @dataclass(frozen=True, slots=True)
 class AnnotationJob:
-    """What is asked of every sentence, and what is known of the engine that is asked."""
+    """What is asked of every sentence, and what is known of the engine that is asked.
+
+    `knows_system_role` is None where that cannot be found out, since the model is not at hand.
+    """
 
     prompt: Prompt
     sampling: SamplingSettings
     constrained: bool
     engine_identity: Mapping[str, Any]
+    reasoning_tokens: int = 0
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    knows_system_role: bool | None = True
 
     def identity(self) -> dict[str, Any]:
-        """Everything the answers depend on. Another value is another run in the store, never a mixed one."""
+        """Everything the answers depend on. Another value is another run in the store, never a mixed one.
+
+        What a plain chat does without is named only where it is used, so that stores from before stay what they are.
+        """
+        more = {
+            "thinking": self.prompt.thinking if self.prompt.thinking != "none" else None,
+            "reasoning_tokens": self._room or None,
+            "chat_template_kwargs": dict(self.chat_template_kwargs) or None,
+        }
         return {
             "engine": dict(self.engine_identity),
             "prompt": self.prompt.version,
@@ -49,16 +68,25 @@ class AnnotationJob:
             "format": self.prompt.format.name,
             "constraint": self.prompt.constraint if self.constrained else None,
             "sampling": self.sampling.model_dump(mode="json"),
+            **{name: value for name, value in more.items() if value is not None},
+            **({} if self.knows_system_role else {SYSTEM_ROLE: self.knows_system_role}),
         }
+
+    @property
+    def _room(self) -> int:
+        """Tokens for what stands before the answer."""
+        return self.reasoning_tokens if self.prompt.has_steps or self.prompt.thinking != "none" else 0
 
     def request(self, key: int, document: Document) -> Request:
         """The question about one sentence."""
         return Request(
             key,
             self.prompt.messages(document),
-            self.sampling.max_tokens,
+            self.sampling.max_tokens + self._room,
             self.prompt.constraint if self.constrained else None,
             self.sampling.temperature,
+            chat_template_kwargs=self.chat_template_kwargs,
+            keep_control_tokens=is_in_text(self.prompt.thinking),
         )
 
 
@@ -173,11 +201,12 @@ def _labelled(
         ledger.prompt_tokens += answer.prompt_tokens
         ledger.output_tokens += answer.output_tokens
         ledger.finished[cast(FinishReason, answer.finish_reason)] += 1
-        parsed = job.prompt.format.parse(answer.answer)
+        parsed = job.prompt.read(answer.answer, constrained=job.constrained)
         if answer.finish_reason == "too_long":
             state = "too_long"
         elif answer.finish_reason == "length":
-            # the last mention may be half a mention, and the rest is missing: using any would teach omissions
+            # the last mention may be half a mention, and the rest is missing (all of it, where thinking took the
+            # tokens): using any would teach omissions
             state = "truncated"
             counts = {"truncated": len(parsed.mentions) + parsed.malformed}
         else:
@@ -190,8 +219,8 @@ def _labelled(
             state = "malformed" if parsed.malformed and not parsed.mentions else "annotated"
     ledger.sentences[state] += 1
     ledger.mentions.update(cast(Any, counts))
-    # the raw tags of a student that labelled this text before would speak for it still
-    meta = {key: value for key, value in document.meta.items() if key != RAW_TAGS}
+    # the raw tags and confidences of a student that labelled this text before would speak for it still
+    meta = {key: value for key, value in document.meta.items() if key not in (RAW_TAGS, CONFIDENCES)}
     return replace(document, spans=spans, meta={**meta, "status": state, "mentions": counts})
 
 

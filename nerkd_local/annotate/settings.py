@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from nerkd_local.settings import EntityType, Settings
 
 CONSTRAINT_BACKEND = "xgrammar"
 """What makes vLLM's answers obey the format. Named, because its "auto" silently differs from request to request."""
+
+
+PromptName = Literal["standard", "cot"]
+FormatName = Literal["lines", "json"]
+Thinking = Literal["none", "tags", "channels", "apart"]
+"""How a model that thinks before it answers hands that over.
+
+none      it does not think, or was told not to (see `chat_template_kwargs`)
+tags      in the answer's text, up to `</think>`, whether the model or its chat template opened it
+channels  as gpt-oss writes: an analysis channel, then the final one
+apart     the server keeps it (vLLM with --reasoning-parser; gpt-oss on any vLLM server): the text is the answer
+"""
 
 
 class VllmSettings(Settings):
@@ -21,8 +34,15 @@ class VllmSettings(Settings):
     max_model_len: Annotated[int, Field(ge=16)] | None = None
     """Prompt plus answer, in tokens; the model's own limit where it is not given."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """What the model computes in. `auto`: what its folder says; on a GPU without bfloat16, float16 in its place
+    (float32 for a model that float16 breaks, such as Gemma). Weights stored in float32 are computed in 16 bits."""
+    quantization: Literal["awq", "gptq", "fp8"] | None = None
+    """How the weights are packed, where the folder's own config does not say (it usually does). `fp8` also packs
+    16-bit weights while they are loaded."""
     tensor_parallel_size: Annotated[int, Field(ge=1)] = 1
+    """GPUs that share the model's weights; no more than this process may see."""
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Share of each GPU's whole memory to take; lower it where other programs use the same GPU."""
     cpu_kv_cache_gib: Annotated[int, Field(ge=1)] = 2
     """Memory for the key-value cache when there is no GPU."""
     max_num_seqs: Annotated[int, Field(ge=1)] | None = None
@@ -32,12 +52,54 @@ class VllmSettings(Settings):
     seed: int = 0
 
 
+def _base_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("the address of a server is needed, such as http://127.0.0.1:8000/v1")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a password has no place in the address; put the key into a variable that api_key_env names")
+    return url
+
+
+class ServerSettings(Settings):
+    """A server with OpenAI's chat API that this network reaches, such as `vllm serve`. Nothing is asked elsewhere."""
+
+    kind: Literal["openai"] = "openai"
+    base_url: Annotated[str, AfterValidator(_base_url)]
+    """Where the API begins, as a rule with `/v1` at the end. It may move: answers are known by `model`."""
+    model: Annotated[str, Field(min_length=1)]
+    """The name under which the server serves the model."""
+    revision: str | None = None
+    """Which weights are behind that name, in your own words (a hash, a date). A server does not tell: who serves
+    other weights under the same name has to change this, or old and new answers are taken for one model's."""
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """The environment variable that holds the server's key. The key itself is written nowhere."""
+    dialect: Literal["vllm", "plain"] = "vllm"
+    """`vllm` also sends what only vLLM's servers know: the constraint, neutral sampling switches, what a chat template
+    is told. `plain` keeps to OpenAI's own words, for other servers; `constrained: false` then."""
+    control_tokens: tuple[str, ...] = ()
+    """The model's control tokens (`special` in its tokenizer.json), where they have none of the shapes of
+    engines/control_tokens.py: a text that holds one is asked without it."""
+    seed: int | None = None
+    """Sent with every question. Where it is not given, a server draws as it likes: of interest with a temperature."""
+    in_flight: Annotated[int, Field(ge=1, le=512)] = 64
+    """Questions out at the same time; the server decodes them together."""
+    timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    """How long one answer may take."""
+    retries: Annotated[int, Field(ge=0)] = 5
+    """Further attempts where a server does not answer or is overloaded, with growing pauses (8 s at most)."""
+
+
 class ReplaySettings(Settings):
     """Answers recorded earlier, looked up by the sentence's text."""
 
     kind: Literal["replay"] = "replay"
     answers: Path
-    """JSON lines with `text` and `answer`."""
+    """JSON lines with `text` and `answer`, or a folder of such files."""
+
+
+EngineSettings = VllmSettings | ServerSettings | ReplaySettings
+"""Whatever can stand behind the annotation interface, told apart by `kind`."""
 
 
 class SamplingSettings(Settings):
@@ -47,18 +109,47 @@ class SamplingSettings(Settings):
     max_tokens: Annotated[int, Field(ge=1)] = 200
 
 
+class LabelDefinition(Settings):
+    """What an entity type means. In YAML a plain sentence will do: it is the definition."""
+
+    definition: str
+    examples: tuple[str, ...] = ()
+    """Mentions of that type, as they stand in texts."""
+    excludes: str | None = None
+    """What is easily taken for that type and is not of it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sentence(cls, value: Any) -> Any:
+        return {"definition": value} if isinstance(value, str) else value
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> Any:
+        return serialize(self) if self.examples or self.excludes else self.definition
+
+
 class AnnotatorSettings(Settings):
     """One annotator."""
 
     name: str
     """How tables and figures call it."""
-    engine: Annotated[VllmSettings | ReplaySettings, Field(discriminator="kind")]
-    labels: Annotated[dict[EntityType, str], Field(min_length=1)]
-    """Each entity type with the sentence that explains it to the model, in the order they are listed."""
-    prompt: Literal["standard"] = "standard"
-    format: Literal["lines", "json"] = "lines"
+    engine: Annotated[EngineSettings, Field(discriminator="kind")]
+    labels: Annotated[dict[EntityType, LabelDefinition], Field(min_length=1)]
+    """Each entity type with what explains it to the model, in the order they are listed."""
+    prompt: PromptName = "standard"
+    format: FormatName = "lines"
     constrained: bool = True
     """Let the engine admit only answers that follow the format."""
     shots: Annotated[int, Field(ge=0)] = 4
-    """Worked examples in the prompt, drawn from human-labelled sentences where some are given."""
+    """Worked examples in the prompt, drawn from human-labelled sentences where some are given: first those that show
+    every type, then one without a mention, so one or two more than there are types is a good number."""
     sampling: SamplingSettings = SamplingSettings()
+    reasoning_tokens: Annotated[int, Field(ge=0)] = 1024
+    """Room for what stands before the answer (the steps of `cot`, thinking), beyond `sampling.max_tokens`."""
+    thinking: Thinking = "none"
+    system_role: bool | Literal["auto"] = "auto"
+    """Whether the model's chat template knows a system role; where it does not, the first user message begins with
+    the instructions. `auto`: looked up in the model's folder; a server's is taken to know it."""
+    chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
+    """What the model's chat template is told, such as {enable_thinking: false} (Qwen3), {reasoning_effort: low}
+    (gpt-oss) or {date_string: 26 Jul 2024} (Llama 3, whose prompts otherwise carry the day's date)."""

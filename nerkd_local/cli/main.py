@@ -14,11 +14,12 @@ from nerkd_local.stopping import STOP_SIGNALS
 from nerkd_local.threads import wait_politely
 
 COMMANDS = {
+    "demo": "Show the whole flow in minutes, with nothing from outside.",
     "run": "Run a whole experiment: annotate, train under every regimen, score, tabulate.",
     "annotate": "Label a corpus with an annotator.",
     "plan": "Fix which examples every training step sees under a regimen.",
     "train": "Train one student on a plan, through accelerate launch.",
-    "predict": "Label a corpus with a trained student.",
+    "predict": "Label a sentence, a file or a folder of text with a trained student.",
     "evaluate": "Score predicted labels against human ones.",
     "convert": "Convert a corpus between CoNLL columns and JSON lines.",
     "doctor": "Say what this machine has, and whether the network switches are off.",

@@ -11,18 +11,16 @@ from nerkd_local.cli.options import PATH, overrides
 
 @click.command(name="run")
 @click.argument("experiment", type=PATH)
+@click.option("--train/--no-train", default=True, help="Without: write the results of the students there are.")
 @overrides
-def command(experiment: Path, overrides: tuple[str, ...]) -> None:
-    """Run what is missing of EXPERIMENT (YAML): annotate, train, score; end with a table and a figure.
+def command(experiment: Path, train: bool, overrides: tuple[str, ...]) -> None:
+    """Run what is missing of EXPERIMENT (YAML): annotate, train, score; end with tables and figures.
 
-    Started again, it goes on from what is stored in the output folder.
+    Started again, it goes on from what is stored in the output folder. Started several times at once (one process
+    for each GPU or core), the processes share the students out among themselves.
     """
-    from nerkd_local.config.experiment import ExperimentSettings
-    from nerkd_local.config.folders import configs_folder
+    from nerkd_local.config.experiment import load_experiment
     from nerkd_local.pipeline import run_experiment
-    from nerkd_local.settings import load_settings
 
-    settings = load_settings(
-        ExperimentSettings, experiment, overrides, named={"annotator": configs_folder("annotators")}
-    )
-    click.echo(run_experiment(settings, say=lambda line: click.echo(line, err=True)))
+    settings = load_experiment(experiment, overrides)
+    click.echo(run_experiment(settings, say=lambda line: click.echo(line, err=True), train=train))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from nerkd_local.annotate.settings import AnnotatorSettings
+from nerkd_local.annotate.settings import AnnotatorSettings, FormatName, PromptName
+from nerkd_local.config.folders import configs_folder
 from nerkd_local.corpus.settings import CorpusSettings
-from nerkd_local.settings import Settings
+from nerkd_local.errors import nearest
+from nerkd_local.settings import Settings, load_settings
 from nerkd_local.train.settings import StudentSettings
 
 
@@ -21,12 +24,56 @@ class OriginalSettings(Settings):
 
 
 class DistilledSettings(Settings):
-    """One source of sentences for the annotator. Labels the corpus may carry are hidden from it."""
+    """One source of sentences for an annotator. Labels the corpus may carry are hidden from it."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
     corpus: CorpusSettings
     sample: Annotated[int, Field(ge=1)] | None = None
     """How many sentences to annotate, drawn by the seed; all of them where it is not given."""
+    annotator: str | None = None
+    """A key of `other_annotators`; where it is not given, the experiment's `annotator`."""
+
+
+class MixSettings(Settings):
+    """Which distilled sources a student may read, together."""
+
+    sources: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names of `distilled`."""
+    regimens: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Where not all of the experiment's regimens are wanted with it."""
+
+    @property
+    def name(self) -> str:
+        """What folders and tables call it."""
+        return "+".join(self.sources)
+
+
+class FoldSettings(Settings):
+    """Scoring by k-fold cross-validation, for those who have no sentence to spare for an evaluation corpus."""
+
+    count: Annotated[int, Field(ge=3)] = 5
+    nested: bool = True
+    """Also choose a regimen on inner folds, and score that choice on the outer ones: what a user who picks the
+    best regimen may expect of it. Costs (count - 1) / 2 times as many students again."""
+
+
+class LabelStudySettings(Settings):
+    """The same sentences with human against LLM labels, nested sizes, otherwise the same student."""
+
+    source: str
+    """A name of `distilled` whose corpus carries human labels."""
+    sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+
+
+class AnnotatorStudySettings(Settings):
+    """One annotator under every prompt and answer format, against human labels."""
+
+    annotator: str | None = None
+    """A key of `other_annotators`; where it is not given, the experiment's `annotator`."""
+    corpus: CorpusSettings
+    sample: Annotated[int, Field(ge=1)] | None = None
+    prompts: Annotated[tuple[PromptName, ...], Field(min_length=1)] = ("standard",)
+    formats: Annotated[tuple[FormatName, ...], Field(min_length=1)] = ("lines", "json")
 
 
 class TrainingSettings(StudentSettings):
@@ -39,7 +86,7 @@ class TrainingSettings(StudentSettings):
 
 
 class ExperimentSettings(Settings):
-    """One experiment: every regimen x original size x seed, at equal steps, on one evaluation corpus."""
+    """One experiment: every regimen x mix of distilled sources x original size x seed, at equal steps."""
 
     name: str
     output: Path
@@ -49,9 +96,16 @@ class ExperimentSettings(Settings):
     student: Path
     """A local folder with a pretrained encoder."""
     annotator: AnnotatorSettings
+    other_annotators: dict[str, AnnotatorSettings] = Field(default_factory=dict)
+    """Further annotators by name, for the sources and studies that ask for one. Their labels are the same."""
     original: OriginalSettings
     distilled: Annotated[tuple[DistilledSettings, ...], Field(min_length=1)]
-    evaluation: CorpusSettings
+    mixes: Annotated[tuple[MixSettings, ...], Field(min_length=1)] | None = None
+    """Where it is not given: all distilled sources together."""
+    evaluation: CorpusSettings | None = None
+    """Human-labelled sentences that no student is trained on. This or `folds`."""
+    folds: FoldSettings | None = None
+    """Score on the original sentences themselves, each by students that did not see it."""
     exclude_duplicates: bool = True
     """Leave out training sentences whose text stands in the evaluation corpus, and distilled ones whose text
     stands among the original ones. They are counted and named either way."""
@@ -60,26 +114,73 @@ class ExperimentSettings(Settings):
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
     """One student for each: its initial head, its order of examples, its dropout."""
     sample_seed: int = 0
-    """Draws the subsets and worked examples."""
+    """Draws the subsets, the folds and the worked examples."""
     accelerate: str = "cpu"
     """Which of configs/accelerate starts the trainer."""
+    keep_students: bool = True
+    """False: a student's weights are removed when it is scored; its predictions and counts stay."""
+    annotator_study: AnnotatorStudySettings | None = None
+    label_study: LabelStudySettings | None = None
 
     @field_validator("distilled")
     @classmethod
     def _names_differ(cls, sources: tuple[DistilledSettings, ...]) -> tuple[DistilledSettings, ...]:
-        names = [source.name for source in sources]
-        if len(set(names)) != len(names):
-            raise ValueError(f"two sources have the same name: {', '.join(names)}")
+        _all_differ("sources", [source.name for source in sources])
         return sources
 
     @field_validator("regimens")
     @classmethod
     def _regimens_differ(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        stems = [Path(name).stem for name in names]  # what folders and tables call them
-        if len(set(stems)) != len(stems):
-            raise ValueError(f"two regimens have the same name: {', '.join(names)}")
+        _all_differ("regimens", [Path(name).stem for name in names])  # what folders and tables call them
         return names
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if (self.evaluation is None) == (self.folds is None):
+            raise ValueError("give either `evaluation` (a corpus) or `folds`")
+        sources = {source.name for source in self.distilled}
+        for mix in self.all_mixes:
+            for name in mix.sources:
+                if name not in sources:
+                    raise ValueError(f"mixes: no distilled source is called {name!r}{nearest(name, sources)}")
+            _all_differ("sources of a mix", list(mix.sources))
+        _all_differ("mixes", [mix.name for mix in self.all_mixes])
+        if self.label_study and self.label_study.source not in sources:
+            raise ValueError(f"label_study: no distilled source is called {self.label_study.source!r}")
+        for annotator_name in (source.annotator for source in self.distilled):
+            self.annotator_of(annotator_name)
+        if self.annotator_study:
+            self.annotator_of(self.annotator_study.annotator)
+        for name, annotator in self.other_annotators.items():
+            if set(annotator.labels) != set(self.annotator.labels):
+                raise ValueError(f"other_annotators.{name} has other labels than the annotator")
+        return self
+
+    @property
+    def all_mixes(self) -> tuple[MixSettings, ...]:
+        """`mixes`, or the one of all sources."""
+        return self.mixes or (MixSettings(sources=tuple(source.name for source in self.distilled)),)
+
+    def annotator_of(self, name: str | None) -> AnnotatorSettings:
+        """The annotator that a source or study names. Raises ValueError for an unknown name."""
+        if name is None:
+            return self.annotator
+        if name not in self.other_annotators:
+            raise ValueError(f"no annotator is called {name!r}{nearest(name, self.other_annotators)}")
+        return self.other_annotators[name]
 
     def corpus(self, settings: CorpusSettings) -> CorpusSettings:
         """Corpus settings with the path below `data_root`."""
         return settings.model_copy(update={"path": self.data_root / settings.path})
+
+
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentSettings:
+    """The experiment in a YAML file; annotators may be named as in configs/annotators. See `load_settings`."""
+    annotators = configs_folder("annotators")
+    named = {"annotator": annotators, "other_annotators.*": annotators}
+    return load_settings(ExperimentSettings, path, overrides, named=named)
+
+
+def _all_differ(what: str, names: Sequence[str]) -> None:
+    if len(set(names)) != len(names):
+        raise ValueError(f"two {what} have the same name: {', '.join(names)}")

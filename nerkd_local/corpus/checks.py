@@ -64,6 +64,18 @@ def find_duplicates(training: Iterable[Document], evaluation: Iterable[Document]
     )
 
 
+def find_repeated(documents: Iterable[Document]) -> tuple[str, ...]:
+    """The ids of sentences whose text stood before in the same corpus, by the rule of `find_duplicates`."""
+    seen: set[str] = set()
+    repeated = []
+    for document in documents:
+        key = _text_key(document)
+        if key in seen:
+            repeated.append(document.id)
+        seen.add(key)
+    return tuple(repeated)
+
+
 def check_labels(documents: Iterable[Document], allowed: Collection[str], path: Path | str) -> dict[str, int]:
     """How many mentions each label has, allowed labels without any included, if all labels are allowed.
 

@@ -94,21 +94,28 @@ def write_conll(path: Path, documents: Iterable[Document]) -> int:
     Raises InputError for what would read back as something else: a sentence without words, a word or label
     with a space, tab, line break or NUL in it, the word -DOCSTART-.
     """
-    count, current = 0, None
+    count = 0
     with atomic_writer(path) as stream:
-        for document in documents:
-            if document.meta.get("document") != current:
-                current = document.meta.get("document")
-                stream.write(f"{_DOCUMENT_START}\tO\n\n")
-            words = document.words
-            _check_columns(document, words)
-            if count == 0 and words[0].startswith("\ufeff"):
-                stream.write("\n")  # at the very start of a file it would be read as a byte order mark
-            for word, tag in zip(words, spans_to_tags(document), strict=True):
-                stream.write(f"{word}\t{tag}\n")
-            stream.write("\n")
+        for block in format_columns(documents):
+            stream.write(block)
             count += 1
     return count
+
+
+def format_columns(documents: Iterable[Document]) -> Iterator[str]:
+    """What `write_conll` writes, as a stream: for each sentence its lines and all that stands before them."""
+    current = None
+    for number, document in enumerate(documents):
+        words = document.words
+        _check_columns(document, words)
+        block = ""
+        if document.meta.get("document") != current:
+            current = document.meta.get("document")
+            block = f"{_DOCUMENT_START}\tO\n\n"
+        if number == 0 and words[0].startswith("\ufeff"):
+            block += "\n"  # at the very start of a file it would be read as a byte order mark
+        tagged = zip(words, spans_to_tags(document), strict=True)
+        yield block + "".join(f"{word}\t{tag}\n" for word, tag in tagged) + "\n"
 
 
 def _scheme_of(path: Path, encoding: str) -> Scheme:

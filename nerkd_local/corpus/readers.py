@@ -18,7 +18,7 @@ from nerkd_local.records import Document
 
 Format = Literal["conll", "jsonl", "text"]
 
-_FORMATS: Mapping[str, Format] = {
+EXTENSIONS: Mapping[str, Format] = {
     ".conll": "conll",
     ".tsv": "conll",
     ".bio": "conll",
@@ -26,6 +26,7 @@ _FORMATS: Mapping[str, Format] = {
     ".jsonl": "jsonl",
     ".txt": "text",
 }
+"""What a file's extension says about it."""
 
 
 def read_corpus(settings: CorpusSettings) -> Iterator[Document]:
@@ -51,7 +52,7 @@ def _reader(settings: CorpusSettings) -> Callable[[CorpusSettings], Iterator[Doc
     existing_file(path)
     if settings.encodings:
         raise InputError("is a file; `encodings` is for folders, declare `encoding` instead", path=path)
-    format = settings.format if settings.format != "auto" else _FORMATS.get(path.suffix)
+    format = settings.format if settings.format != "auto" else EXTENSIONS.get(path.suffix)
     if format is None:
         problem = f"the extension {path.suffix!r} does not say what this is; declare `format`: conll, jsonl or text"
         raise InputError(problem, path=path)
@@ -103,7 +104,7 @@ def _text_files(folder: Path) -> dict[str, Path]:
     """The folder's text files by relative POSIX path, in the order of that path."""
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.txt") if path.is_file()}
     if not files:
-        seen = sorted({path.suffix for path in folder.rglob("*") if path.suffix in _FORMATS})
+        seen = sorted({path.suffix for path in folder.rglob("*") if path.suffix in EXTENSIONS})
         hint = f"it holds {', '.join(seen)} files: give the path of one" if seen else "check the path"
         raise InputError(f"holds no *.txt file; {hint}", path=folder)
     for name in files:

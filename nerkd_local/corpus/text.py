@@ -8,12 +8,12 @@ them the text is masked, character for character so that offsets stay, where the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nerkd_local.files import read_lines
+from nerkd_local.files import read_whole_lines
 from nerkd_local.records import Document
 
 # Sentence ends are looked for in pieces of this many characters: the library takes time quadratic in the
@@ -48,20 +48,33 @@ def read_text_documents(
 ) -> Iterator[Document]:
     """The sentences of a text file, in file order, one Document each, without labels.
 
-    Ids are `<name>:<n>`, n from 0; `meta` holds `document` (the name) and `line`, where the sentence starts.
+    Ids are `<name>:<n>`, n from 0; `meta` holds `document` (the name), `line`, where the sentence starts, and
+    `offset`, where that is in code points from the start of the decoded file, so that what is `text[start:end]`
+    here is `original[offset + start : offset + end]` of `original = path.read_bytes().decode(encoding)`: line
+    breaks count as they stand, `\\r\\n` as two, and a byte order mark counts as one unless the codec eats it.
     `text` is the sentence exactly as in the file, white space around it left out. Every line break ends a
-    sentence, or with `wrapped` only a blank line does: a sentence's text then keeps the line breaks inside it
-    (as `\\n`), since its words have offsets and need no joining. Lines of white space hold no sentence.
+    sentence, or with `wrapped` only a blank line does: a sentence's text then keeps the line breaks inside it,
+    since its words have offsets and need no joining. Lines of white space hold no sentence.
     A stream that holds one line, or one paragraph if `wrapped`. Raises InputError as `read_lines` does.
     """
+    yield from _sentences(read_whole_lines(path, encoding), name, language, wrapped)
+
+
+def split_text(text: str, *, name: str, language: str = "en") -> Iterator[Document]:
+    """The sentences of a text that is no file, as `read_text_documents` reads one; `offset` is into `text`."""
+    yield from _sentences(enumerate(text.split("\n"), start=1), name, language, wrapped=False)
+
+
+def _sentences(lines: Iterable[tuple[int, str]], name: str, language: str, wrapped: bool) -> Iterator[Document]:
     number = 0
-    for first_line, paragraph in _paragraphs(path, encoding, wrapped):
+    for first_line, offset, paragraph in _paragraphs(lines, wrapped):
         line, position = first_line, 0
         for start, end in find_sentences(paragraph, language):
             line += paragraph.count("\n", position, start)
             position = start
             text = paragraph[start:end]
-            yield Document(f"{name}:{number}", text, tokenize(text), meta={"document": name, "line": line})
+            meta = {"document": name, "line": line, "offset": offset + start}
+            yield Document(f"{name}:{number}", text, tokenize(text), meta=meta)
             number += 1
 
 
@@ -99,21 +112,26 @@ def tokenize(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(_word_tokenizer().span_tokenize(masked))
 
 
-def _paragraphs(path: Path, encoding: str, wrapped: bool) -> Iterator[tuple[int, str]]:
-    """Each paragraph that is not blank, with the number of its first line."""
-    lines: list[str] = []
-    first_line = 1
-    for number, line in read_lines(path, encoding):
+def _paragraphs(lines: Iterable[tuple[int, str]], wrapped: bool) -> Iterator[tuple[int, int, str]]:
+    """Each paragraph that is not blank, after the number of its first line and its offset, counted over all of
+    the lines with a newline after each."""
+    paragraph: list[str] = []
+    first_line = offset = position = 0
+    for number, whole in lines:
+        line = whole.removeprefix("\ufeff") if number == 1 else whole
+        begin = position + len(whole) - len(line)
+        position += len(whole) + 1
         if wrapped and line.strip():
-            first_line = first_line if lines else number
-            lines.append(line)
-        elif lines:
-            yield first_line, "\n".join(lines)
-            lines = []
+            if not paragraph:
+                first_line, offset = number, begin
+            paragraph.append(line)
+        elif paragraph:
+            yield first_line, offset, "\n".join(paragraph)
+            paragraph = []
         elif line.strip():
-            yield number, line
-    if lines:
-        yield first_line, "\n".join(lines)
+            yield number, begin, line.removesuffix("\r")
+    if paragraph:
+        yield first_line, offset, "\n".join(paragraph)
 
 
 def _sentence_ends(masked: str, language: str) -> Iterator[int]:

@@ -1,66 +1,119 @@
-"""The grid: one trained and scored student for every regimen x original size x seed."""
+"""The grid: one student for every regimen x mix of distilled sources x original size x seed."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from nerkd_local.annotate.ledger import is_usable
 from nerkd_local.config.experiment import ExperimentSettings
 from nerkd_local.config.folders import configs_folder
 from nerkd_local.corpus.jsonl import read_documents, write_documents
-from nerkd_local.corpus.schemes import spans_to_tags
-from nerkd_local.errors import CheckFailed, InputError, InterruptedRun, NerkdError
-from nerkd_local.evaluate.counts import sentence_counts
-from nerkd_local.evaluate.metrics import score_tags, scores_to_rows
+from nerkd_local.errors import InputError
 from nerkd_local.experiment.folder import RunFolder
-from nerkd_local.files import local_model, read_json, write_bytes, write_json
-from nerkd_local.fingerprints import digest_file
-from nerkd_local.machine import describe_cpu
-from nerkd_local.records import Document
+from nerkd_local.experiment.students import Student, training_settings
+from nerkd_local.files import local_model
 from nerkd_local.regimen.catalog import load_regimen
-from nerkd_local.regimen.plan import build_plan, save_plan
-from nerkd_local.settings import find_named, load_settings, make_settings, save_settings
-from nerkd_local.train.identity import NOT_THE_RUN, run_fingerprints
-from nerkd_local.train.launch import launch, read_launcher_config
-from nerkd_local.train.settings import StudentSettings, TrainSettings
+from nerkd_local.settings import find_named, load_settings
+from nerkd_local.train.identity import NOT_THE_RUN
+from nerkd_local.train.launch import read_launcher_config
+from nerkd_local.train.settings import StudentSettings
+
+EVALUATION = "evaluation"
+"""What the score on the evaluation corpus is called among a student's scores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One student of the grid."""
+    """One student of the grid. Where its regimen reads no distilled labels it has no mix, and where it reads no
+    human ones no size: such a student is trained once, and stands for every mix or size."""
 
     regimen: str
-    original_size: int
+    """The regimen's name, not the file it was read from."""
+    mix: str | None
+    original_size: int | None
     seed: int
+    fold_size: int | None = None
+    """With folds: the size of the labelled set that they divide."""
+    held_out: tuple[int, ...] = ()
+    """The folds that it does not see: one to be scored on, two where a regimen is chosen on inner folds."""
 
     @property
     def name(self) -> str:
         """Its folder's name."""
-        return f"{Path(self.regimen).stem}-n{self.original_size}-seed{self.seed}"
+        size = self.original_size or self.fold_size
+        without = "without" + "+".join(map(str, self.held_out)) if self.held_out else ""
+        parts = [self.regimen, f"n{size}" if size else "", self.mix, f"seed{self.seed}", without]
+        return "-".join(filter(None, parts))
 
 
 def list_cells(settings: ExperimentSettings) -> list[Cell]:
-    """Every cell of the grid, seeds outermost, so that all regimens are compared early."""
-    return [
-        Cell(regimen, size, seed)
-        for seed in settings.seeds
-        for size in sorted(set(settings.original.sizes))
-        for regimen in settings.regimens
-    ]
+    """Every cell of the grid, mixes outermost and then seeds, so that all regimens are compared early."""
+    cells: dict[Cell, None] = {}
+    for mix in settings.all_mixes:
+        for seed in settings.seeds:
+            for size in sorted(set(settings.original.sizes)):
+                for name in mix.regimens or settings.regimens:
+                    regimen = load_regimen(name, configs_folder("regimens"))
+                    cell = Cell(
+                        regimen.name,
+                        mix.name if "distilled" in regimen.sources else None,
+                        size if "original" in regimen.sources else None,
+                        seed,
+                    )
+                    cells.update(dict.fromkeys(_fold_cells(cell, size, settings)))
+    return list(cells)
 
 
-def write_distilled(settings: ExperimentSettings, folder: RunFolder) -> int:
-    """Gather the usable annotated sentences of all sources into one file; returns how many there are."""
+def _fold_cells(cell: Cell, size: int, settings: ExperimentSettings) -> Iterator[Cell]:
+    """The cell itself, or one for each fold that is held out, and for each two of them where folds are nested."""
+    if settings.folds is None:
+        yield cell
+        return
+    folds = range(settings.folds.count)
+    held_out: list[tuple[int, ...]] = [(fold,) for fold in folds]
+    if cell.original_size is None:
+        held_out = [tuple(folds)]  # it is trained on none of them, so it may be scored on all
+    elif settings.folds.nested:
+        held_out += list(combinations(folds, 2))
+    yield from (replace(cell, fold_size=size, held_out=each) for each in held_out)
 
-    files = (folder.annotation(source.name) / "annotations.jsonl" for source in settings.distilled)
+
+def student_of(cell: Cell, settings: ExperimentSettings, folder: RunFolder) -> Student:
+    """What the cell's student is trained and scored on."""
+    regimens = {Path(name).stem: name for mix in settings.all_mixes for name in mix.regimens or settings.regimens}
+    original = cell.original_size and folder.original(cell.original_size, cell.held_out)
+    if cell.fold_size is None:
+        evaluations = {EVALUATION: folder.evaluation}
+    else:
+        evaluations = {fold_name(fold): folder.fold(cell.fold_size, fold) for fold in cell.held_out}
+    return Student(
+        name=cell.name,
+        regimen=regimens[cell.regimen],
+        seed=cell.seed,
+        original=original or None,
+        distilled=folder.distilled(cell.mix) if cell.mix else None,
+        evaluations=evaluations,
+    )
+
+
+def fold_name(fold: int) -> str:
+    """What the score on a fold is called among a student's scores."""
+    return f"fold{fold}"
+
+
+def write_distilled(settings: ExperimentSettings, folder: RunFolder) -> dict[str, int]:
+    """Gather the usable annotated sentences of each mix into one file; returns how many there are, by mix."""
+    return {mix.name: _write_mix(mix.name, mix.sources, folder) for mix in settings.all_mixes}
+
+
+def _write_mix(name: str, sources: Sequence[str], folder: RunFolder) -> int:
+    files = (folder.annotation(source) / "annotations.jsonl" for source in sources)
     usable = (document for file in files for document in read_documents(file) if is_usable(document))
-    return write_documents(folder.distilled, usable)
+    return write_documents(folder.distilled(name), usable)
 
 
 def check_grid(settings: ExperimentSettings, folder: RunFolder) -> None:
@@ -70,8 +123,7 @@ def check_grid(settings: ExperimentSettings, folder: RunFolder) -> None:
     local_model(settings.student)
     read_launcher_config(find_named(settings.accelerate, configs_folder("accelerate")))
     for cell in list_cells(settings):
-        load_regimen(cell.regimen, configs_folder("regimens"))
-        _training(cell, settings, folder)
+        training_settings(student_of(cell, settings, folder), settings, folder)
     if folder.settings.exists() and has_students(folder):
         there = load_settings(ExperimentSettings, folder.settings).model_dump(mode="json", exclude=_MAY_CHANGE)
         here = settings.model_dump(mode="json", exclude=_MAY_CHANGE)
@@ -86,111 +138,14 @@ def check_grid(settings: ExperimentSettings, folder: RunFolder) -> None:
 
 _MAY_CHANGE: Any = {
     # more of the same grid, another name, the same files in another place (the trainer goes by their content)
-    **dict.fromkeys(("name", "output", "data_root", "student", "regimens", "seeds", "accelerate"), True),
-    "annotator": True,  # see `annotate_folder`: there what was asked is compared, not how it was written
+    **dict.fromkeys(("name", "output", "data_root", "student", "regimens", "mixes", "seeds", "accelerate"), True),
+    **dict.fromkeys(("keep_students", "annotator_study", "label_study"), True),
+    # see `annotate_folder`: there what was asked is compared, not how it was written
+    **dict.fromkeys(("annotator", "other_annotators"), True),
     "training": NOT_THE_RUN & set(StudentSettings.model_fields),
 }
 
 
 def has_students(folder: RunFolder) -> bool:
     """Whether a student of the grid is trained, or partly trained."""
-    return any(any(folder.root.glob(f"cells/*/{name}")) for name in ("done.json", "checkpoints/*"))
-
-
-def run_cell(cell: Cell, settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
-    """Plan, train, predict and score one student, or read what an earlier run of the same cell left.
-
-    Raises InterruptedRun if the trainer was asked to stop; if it failed, an error with its exit code.
-    """
-    here = folder.cell(cell.name)
-    original = folder.original(cell.original_size)
-    plan = build_plan(
-        load_regimen(cell.regimen, configs_folder("regimens")),
-        [document.id for document in read_documents(original)],
-        [document.id for document in read_documents(folder.distilled)],
-        steps=settings.training.steps,
-        batch_size=settings.training.batch_size,
-        seed=cell.seed,
-    )
-    training = _training(cell, settings, folder)
-    made_from = {"training": run_fingerprints(training, plan), "evaluation": digest_file(folder.evaluation)}
-    result_file = here / "result.json"
-    if result_file.exists():
-        earlier: dict[str, Any] = read_json(result_file)
-        if earlier["made_from"] == made_from:
-            return earlier
-
-    save_plan(plan, training.plan)
-    save_settings(training, here / "train.yaml")
-    _train(cell, here / "train.yaml", find_named(settings.accelerate, configs_folder("accelerate")))
-    result = {
-        "made_from": made_from,
-        "regimen": Path(cell.regimen).stem,
-        "original_size": cell.original_size,
-        "seed": cell.seed,
-        "examples": plan.examples,
-        "passes": plan.passes,
-        "cpu": describe_cpu(),
-        **_score_student(here, settings, folder.evaluation),
-    }
-    write_json(result_file, result)
-    return result
-
-
-def _training(cell: Cell, settings: ExperimentSettings, folder: RunFolder) -> TrainSettings:
-    here = folder.cell(cell.name)
-    return make_settings(
-        TrainSettings,
-        student=settings.student,
-        labels=tuple(settings.annotator.labels),
-        original=folder.original(cell.original_size),
-        distilled=folder.distilled,
-        plan=here / "plan.jsonl",
-        output=here,
-        seed=cell.seed,
-        **settings.training.model_dump(exclude={"steps", "batch_size"}),
-    )
-
-
-def _train(cell: Cell, config: Path, launcher: Path) -> None:
-    code = launch(config, launcher)
-    if code == InterruptedRun.exit_code:
-        raise InterruptedRun(f"stopped while training {cell.name}; the same command goes on from its checkpoint")
-    if code:
-        error = {kind.exit_code: kind for kind in (InputError, CheckFailed)}.get(code, NerkdError)
-        raise error(f"training {cell.name} failed with exit code {code}; its messages are above")
-
-
-def _score_student(here: Path, settings: ExperimentSettings, evaluation: Path) -> dict[str, Any]:
-    """Predict the evaluation corpus with the cell's student; keep predictions and per-sentence counts."""
-    from nerkd_local.student.model import load_trained
-    from nerkd_local.student.predict import predict
-
-    model, tokenizer = load_trained(here / "student")
-    gold: list[list[str]] = []
-    predicted: list[list[str]] = []
-
-    def labelled() -> Iterator[Document]:
-        answers = predict(
-            model,
-            tokenizer,
-            read_documents(evaluation),
-            max_tokens=settings.training.max_tokens,
-            stride=settings.training.stride,
-            precision=settings.training.precision,
-        )
-        for document, answer in zip(read_documents(evaluation), answers, strict=True):
-            gold.append(spans_to_tags(document))
-            predicted.append(answer.tags)
-            yield answer.tagged_document
-
-    write_documents(here / "predictions.jsonl", labelled())
-    counts = io.BytesIO()
-    np.save(counts, sentence_counts(gold, predicted), allow_pickle=False)
-    write_bytes(here / "counts.npy", counts.getvalue())
-    return {"scores": scores_to_rows(score_tags(gold, predicted))}
-
-
-def read_counts(folder: RunFolder, cells: Sequence[Cell]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Per-sentence counts of correct, predicted and gold entities. Shape: (cells, sentences, 3)."""
-    return np.stack([np.load(folder.cell(cell.name) / "counts.npy", allow_pickle=False) for cell in cells])
+    return any(any(folder.root.glob(f"cells/*/{name}")) for name in ("result.json", "done.json", "checkpoints/*"))

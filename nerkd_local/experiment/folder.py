@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,30 +35,51 @@ class RunFolder:
         """The evaluation sentences with their human labels."""
         return self.corpus / "evaluation.jsonl"
 
-    def original(self, size: int) -> Path:
-        """The human-labelled subset of that size."""
-        return self.corpus / f"original-{size}.jsonl"
+    def original(self, size: int, held_out: Sequence[int] = ()) -> Path:
+        """The human-labelled subset of that size, without the sentences of the folds that are held out."""
+        without = "".join(f"-without-{fold}" for fold in held_out)
+        return self.corpus / f"original-{size}{without}.jsonl"
+
+    def fold(self, size: int, fold: int) -> Path:
+        """One fold of the human-labelled subset of that size."""
+        return self.corpus / f"original-{size}-fold-{fold}.jsonl"
 
     def hidden(self, source: str) -> Path:
-        """The human labels that a distilled source's corpus carries; only the annotator's score reads them."""
+        """The human labels that a distilled source's corpus carries; only studies of the annotator read them."""
         return self.corpus / f"hidden-{source}.jsonl"
 
     def unlabelled(self, source: str) -> Path:
         """A distilled source's sentences as the annotator gets them."""
         return self.corpus / f"unlabelled-{source}.jsonl"
 
+    @property
+    def study(self) -> Path:
+        """The sentences that the annotator study is scored on, with their human labels."""
+        return self.corpus / "annotator-study.jsonl"
+
     def annotation(self, source: str) -> Path:
         """The folder of one source's annotation: the store, the export, the ledger."""
         return self.root / "annotations" / source
 
-    @property
-    def distilled(self) -> Path:
-        """Every usable annotated sentence of all sources."""
-        return self.root / "annotations" / "distilled.jsonl"
+    def distilled(self, mix: str) -> Path:
+        """Every usable annotated sentence of a mix's sources."""
+        return self.root / "annotations" / f"distilled-{mix}.jsonl"
 
-    def cell(self, name: str) -> Path:
+    def study_annotation(self, prompt: str, format: str) -> Path:
+        """The folder of the study's annotation with that prompt and answer format."""
+        return self.root / "annotations" / f"study-{prompt}-{format}"
+
+    def labels(self, whose: str, size: int) -> Path:
+        """The label study's sentences: the first `size`, with human or LLM labels."""
+        return self.root / "annotations" / f"labels-{whose}-{size}.jsonl"
+
+    def student(self, name: str) -> Path:
         """The folder of one trained student."""
         return self.root / "cells" / name
+
+    def lock(self, name: str) -> Path:
+        """The lock file of a student, or of the stages that one process does for all."""
+        return self.root / "locks" / name
 
     @property
     def results(self) -> Path:

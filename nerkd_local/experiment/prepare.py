@@ -10,11 +10,14 @@ import shutil
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from nerkd_local.annotate.prompts import choose_demonstrations
 from nerkd_local.config.experiment import DistilledSettings, ExperimentSettings
-from nerkd_local.corpus.checks import check_labels, find_duplicates
+from nerkd_local.corpus.checks import check_labels, find_duplicates, find_repeated
+from nerkd_local.corpus.folds import assign_folds
 from nerkd_local.corpus.jsonl import read_documents, write_documents
 from nerkd_local.corpus.readers import read_corpus
 from nerkd_local.corpus.settings import CorpusSettings
@@ -58,20 +61,26 @@ def prepare(settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
 
 
 def _write_all(settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
-    evaluation = settings.corpus(settings.evaluation)
-    check_labels(read_corpus(evaluation), settings.annotator.labels, evaluation.path)
-    return {
-        "evaluation": {"sentences": write_documents(folder.evaluation, read_corpus(evaluation))},
-        "original": _prepare_original(settings, folder),
-        "distilled": {source.name: _prepare_source(settings, source, folder) for source in settings.distilled},
-    }
+    report: dict[str, Any] = {}
+    if settings.evaluation is not None:
+        evaluation = settings.corpus(settings.evaluation)
+        check_labels(read_corpus(evaluation), settings.annotator.labels, evaluation.path)
+        report["evaluation"] = {"sentences": write_documents(folder.evaluation, read_corpus(evaluation))}
+    report["original"] = _prepare_original(settings, folder)
+    if settings.folds is not None:
+        report["folds"] = {str(size): _prepare_folds(settings, folder, size) for size in report["original"]["sizes"]}
+    report["distilled"] = {source.name: _prepare_source(settings, source, folder) for source in settings.distilled}
+    return report
 
 
 def _prepare_original(settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
     corpus = settings.corpus(settings.original.corpus)
     check_labels(read_corpus(corpus), settings.annotator.labels, corpus.path)
-    repeated = find_duplicates(read_corpus(corpus), read_documents(folder.evaluation)).training_ids
-    excluded = frozenset(repeated) if settings.exclude_duplicates else frozenset()
+    evaluation = read_documents(folder.evaluation) if settings.evaluation else ()
+    in_evaluation = find_duplicates(read_corpus(corpus), evaluation).training_ids
+    # with folds the corpus is its own evaluation: a sentence that stands in it twice could be in two folds
+    repeated = find_repeated(read_corpus(corpus)) if settings.folds else ()
+    excluded = frozenset((*in_evaluation, *repeated)) if settings.exclude_duplicates else frozenset()
     ids = (document.id for document in read_corpus(corpus) if document.id not in excluded)
     with _blamed_on("original.sizes", corpus):
         subsets = nested_subsets(ids, settings.original.sizes, settings.sample_seed)
@@ -79,9 +88,45 @@ def _prepare_original(settings: ExperimentSettings, folder: RunFolder) -> dict[s
         write_documents(folder.original(size), _chosen(read_corpus(corpus), frozenset(members)))
     return {
         "sizes": sorted(subsets),
-        "also_in_evaluation": list(repeated),
+        "also_in_evaluation": list(in_evaluation),
+        "repeated": list(repeated),
         "excluded": len(excluded),
     }
+
+
+def _prepare_folds(settings: ExperimentSettings, folder: RunFolder, size: int) -> dict[str, Any]:
+    """Write each fold, and what is left without one and without two of them; returns the folds' sizes.
+
+    The sentences shown to an annotator as worked examples are in no fold: what it labels for the students would
+    otherwise carry something of the answers they are scored on. They are always trained on.
+    """
+    assert settings.folds is not None
+    shown = demonstration_ids(settings, folder)
+    documents = list(read_documents(folder.original(size)))
+    scored = [document for document in documents if document.id not in shown]
+    with _blamed_on("folds.count", settings.corpus(settings.original.corpus)):
+        folds = assign_folds(scored, settings.folds.count, settings.sample_seed)
+    for fold in range(settings.folds.count):
+        write_documents(folder.fold(size, fold), (document for document in scored if folds[document.id] == fold))
+    for number in (1, 2):
+        for out in combinations(range(settings.folds.count), number):
+            kept = (document for document in documents if folds.get(document.id) not in out)
+            write_documents(folder.original(size, out), kept)
+    sentences = [sum(1 for value in folds.values() if value == fold) for fold in range(settings.folds.count)]
+    return {"sentences": sentences, "worked_examples": len(documents) - len(scored)}
+
+
+def demonstration_pool(settings: ExperimentSettings, folder: RunFolder) -> list[Document]:
+    """The human-labelled sentences that worked examples are drawn from: those that every student may see."""
+    return list(read_documents(folder.original(min(settings.original.sizes))))
+
+
+def demonstration_ids(settings: ExperimentSettings, folder: RunFolder) -> frozenset[str]:
+    """The sentences that any of the experiment's annotators is shown as worked examples."""
+    pool = demonstration_pool(settings, folder)
+    annotators = (settings.annotator, *settings.other_annotators.values())
+    shown = (choose_demonstrations(pool, list(each.labels), each.shots, settings.sample_seed) for each in annotators)
+    return frozenset(document.id for documents in shown for document in documents)
 
 
 def _prepare_source(settings: ExperimentSettings, source: DistilledSettings, folder: RunFolder) -> dict[str, Any]:
@@ -90,7 +135,8 @@ def _prepare_source(settings: ExperimentSettings, source: DistilledSettings, fol
     # read once, since cutting text into sentences and words is slow; every pass below goes over this file
     everything = folder.corpus / "everything.jsonl"
     write_documents(everything, read_corpus(corpus))
-    in_evaluation = find_duplicates(read_documents(everything), read_documents(folder.evaluation)).training_ids
+    evaluation = read_documents(folder.evaluation) if settings.evaluation else ()
+    in_evaluation = find_duplicates(read_documents(everything), evaluation).training_ids
     in_original = find_duplicates(read_documents(everything), read_documents(largest)).training_ids
     excluded = frozenset((*in_evaluation, *in_original)) if settings.exclude_duplicates else frozenset()
     members = [document.id for document in read_documents(everything) if document.id not in excluded]
@@ -133,10 +179,18 @@ def _blamed_on(setting: str, corpus: CorpusSettings) -> Iterator[None]:
 
 def _inputs(settings: ExperimentSettings) -> dict[str, Any]:
     """Everything the files depend on: the settings that choose, and the content of what is read."""
-    chosen = {"original", "distilled", "evaluation", "exclude_duplicates", "sample_seed"}
-    corpora = [settings.original.corpus, settings.evaluation, *(source.corpus for source in settings.distilled)]
+    chosen = {"original", "evaluation", "folds", "exclude_duplicates", "sample_seed"}
+    written = settings.model_dump(mode="json", include={*chosen, "distilled"})
+    for source in written["distilled"]:
+        del source["annotator"]  # whoever labels them, the sentences are the same
+    corpora = [settings.original.corpus, *(source.corpus for source in settings.distilled)]
+    if settings.evaluation is not None:
+        corpora.insert(1, settings.evaluation)
+    labels = {"labels": sorted(settings.annotator.labels)}
+    # worked examples are kept out of the folds
+    shots = {"shots": [settings.annotator.shots, *(a.shots for a in settings.other_annotators.values())]}
     return {
-        "settings": settings.model_dump(mode="json", include=chosen) | {"labels": sorted(settings.annotator.labels)},
+        "settings": written | labels | (shots if settings.folds else {}),
         "content": [_content(settings.corpus(corpus).path) for corpus in corpora],
     }
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from nerkd_local.errors import InputError
+from nerkd_local.records import Source
 from nerkd_local.settings import Settings
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -165,6 +166,13 @@ class Regimen(Settings):
         Raises ValueError for a proportional share: that needs `resolved` first.
         """
         return self.schedule.at(t)
+
+    @property
+    def sources(self) -> frozenset[Source]:
+        """Whose labels it reads at all: both, unless its share is a constant 0 or 1."""
+        pure: dict[object, frozenset[Source]] = {0.0: frozenset({"original"}), 1.0: frozenset({"distilled"})}
+        share = self.schedule.share if isinstance(self.schedule, Constant) else None
+        return pure.get(share, frozenset({"original", "distilled"}))
 
     def resolved(self, originals: int, distilled: int) -> Regimen:
         """The regimen with a proportional share written out as a number; any other comes back unchanged.

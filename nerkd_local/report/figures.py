@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-import io
-import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nerkd_local.files import write_bytes
+from nerkd_local.report.canvas import (
+    FAINT,
+    HUMAN,
+    KINDS,
+    LLM,
+    MARGIN_IN,
+    PAGE_IN,
+    QUIET,
+    TEXT,
+    Heading,
+    Mark,
+    add_axes,
+    caption_height,
+    caption_lines,
+    page,
+    shorten,
+    write_caption,
+    write_text,
+)
 from nerkd_local.report.rows import ResultRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's blue and orange: told apart with every kind of colour vision, and one dark and one light in
-# grey print. Sizes are an order, not kinds, so they are steps from dark to light, of a third hue.
-_ORIGINAL, _DISTILLED = "#0072B2", "#F0B429"
-_SIZES = ["#2A1A40", "#6B4595", "#9B7BC0", "#C0A9DA"]
-_TEXT, _QUIET, _FAINT = "#1B1F24", "#5F6670", "#E4E7EB"
-_STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
-    "font.size": 9.5,
-    "text.color": _TEXT,
-    "text.parse_math": False,  # a $ in a caption is a dollar
-    "axes.labelcolor": _QUIET,
-    "xtick.color": _QUIET,
-    "ytick.color": _TEXT,
-}
-_WIDTH_IN, _DPI = 10.0, 160
-_TOP_IN, _ANNOTATOR_IN, _LINE_IN, _CAPTION_CHARACTERS = 0.98, 0.16, 0.19, 145
+BASELINE = "original_only"
+"""The regimen that differences are taken to; its mean is a line through each panel."""
+
+_NUMBER_IN = 0.55  # right of a panel: the means in numbers
+_LEVEL_IN, _SEEDS_IN = 0.19, 0.075  # one mix below the other; the single seeds below their mean
+_STRIP_IN = 0.29  # height of a schedule's strip
+_NAME_CHARACTERS, _NAME_CHARACTER_IN = 30, 0.086
+_USUAL_PANELS, _MORE_IN = 2, 1.2  # what each panel more adds to the page's width
+_FAR = 3.0  # quartile ranges below the lower quartile of all means: beyond, a row is an arrow at the edge
 _NARROWEST = 0.04  # F1 axis: a hair's breadth drawn wide would look like a difference
-_STRIP = 0.6  # height of a schedule's strip, in rows
 
 
 def regimen_figure(
@@ -45,110 +55,201 @@ def regimen_figure(
     annotator_f1: float | None = None,
     level: float = 0.95,
 ) -> None:
-    """Draw the results as one PNG: one line a regimen, the best (by mean F1 over its sizes) on top.
+    """Draw the results as one PNG: a panel a size of the human-labelled set, in it one line a regimen and mix.
 
-    Left, a dot for the mean F1 with its interval and its number, one for each size of the human-labelled set
-    from the largest down, and small open points for the single seeds; `annotator_f1` is a labelled reference
-    line. Right, on the same line, what training sees from start to end: `schedules` holds a regimen's
-    distilled shares at evenly spaced moments (`Regimen.share` of `progress`); a regimen without one gets no
-    strip.
+    Regimens have the same place in all panels, the best on top (by F1 with its best mix, on average over the sizes),
+    and panels the same F1 axis. A mark for the mean F1 with its interval and number, by colour and shape for each
+    mix of distilled sources, hollow where the interval of the difference to original_only holds 0; small points for
+    the single seeds. original_only's mean and `annotator_f1` are vertical lines. Rows far below the others are an
+    arrow at the edge with their number: they would press the others together. A row without a size stands in every
+    panel. On the right, what training sees from start to end: `schedules` holds a regimen's distilled shares at
+    evenly spaced moments (`Regimen.share` of `progress`); a regimen without one gets no strip.
 
-    The same arguments give the same bytes under one matplotlib version. Raises ValueError without rows.
+    The same arguments give the same bytes under one matplotlib version, in whatever order the rows come. The page
+    is 10 inches wide for one or two sizes. Raises ValueError without rows.
     """
     if not rows:
         raise ValueError("no results to draw")
-    import matplotlib.style
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    names = _best_first(rows)
-    sizes = sorted({row.original_size for row in rows}, reverse=True)
-    lines = textwrap.wrap(caption, _CAPTION_CHARACTERS)
-    row_in = 0.26 + 0.2 * len(sizes)
-    bottom_in = 0.55 + _LINE_IN * len(lines)
-    lift_in = 0.0 if annotator_f1 is None else _ANNOTATOR_IN  # room for its label above the rows
-    height = _TOP_IN + lift_in + row_in * len(names) + bottom_in
-    left = max(1.1, 0.3 + 0.085 * max(len(name) for name in names)) / _WIDTH_IN
-    # "default" first: a user's own matplotlibrc must not change a report
-    with matplotlib.style.context(["default", _STYLE]):
-        figure = Figure(figsize=(_WIDTH_IN, height), dpi=_DPI, facecolor="white")
-        FigureCanvasAgg(figure)
-        bottom, tall = bottom_in / height, row_in * len(names) / height
-        scores = figure.add_axes((left, bottom, 0.64 - left, tall))
-        shares = figure.add_axes((0.74, bottom, 0.24, tall))
-        for axes in (scores, shares):
-            _draw_grid(axes, len(names))
-        if annotator_f1 is not None:
-            _draw_annotator(scores, annotator_f1)
-        _draw_scores(scores, rows, names, sizes, row_in)
-        _draw_strips(shares, schedules, names)
-        several = any(row.seeds > 1 for row in rows)
-        reading = f"dot: mean,  line: {level:.0%} interval" + (",  circles: single seeds" if several else "")
-        _draw_header(scores, "Strict F1", reading, lift_in)
-        _draw_header(shares, "What training sees", "share of each source", lift_in)
-        key = [(f"{size:,}", _size_color(sizes, size), "o") for size in sizes]
-        key[-1] = (f"{key[-1][0]} original sentences", *key[-1][1:])
-        _draw_key(scores, key, lift_in)
-        _draw_key(shares, [("distilled", _DISTILLED, "s"), ("original", _ORIGINAL, "s")], lift_in)
-        for number, line in enumerate(lines):
-            at = (0.12 + _LINE_IN * (len(lines) - 1 - number)) / height
-            figure.text(0.3 / _WIDTH_IN, at, line, color=_QUIET, fontsize=8.5)
-        stream = io.BytesIO()
-        figure.savefig(stream, format="png", metadata={"Software": None})
-    write_bytes(path, stream.getvalue())
-
-
-def _best_first(rows: Sequence[ResultRow]) -> list[str]:
-    means: dict[str, list[float]] = {}
-    for row in rows:
-        means.setdefault(row.regimen, []).append(row.f1_mean)
-    return sorted(means, key=lambda name: (-sum(means[name]) / len(means[name]), name))
+    grid = _Grid(tuple(rows))
+    panels = len(grid.sizes)
+    width = PAGE_IN + _MORE_IN * max(0, panels - _USUAL_PANELS)
+    names = [shorten(name, _NAME_CHARACTERS) for name in grid.regimens]
+    left = max(1.1, MARGIN_IN + 0.1 + _NAME_CHARACTER_IN * max(map(len, names)))
+    strips_in = 2.3 if panels == 1 else 1.75
+    strips_left = width - MARGIN_IN + 0.1 - strips_in
+    panel_in = (strips_left - 0.15 - left) / panels
+    low, high = _range(grid, annotator_f1)
+    scores = Heading("Strict F1", _reading(grid, level, low), _key(grid), strips_left - 0.3 - left)
+    shares = Heading(
+        "What training sees",
+        "share of each source",
+        [Mark("distilled", LLM, "s"), Mark("original", HUMAN, "s")],
+        strips_in,
+    )
+    headings_in = max(scores.height, shares.height)
+    top = headings_in + 0.3 + (0.0 if annotator_f1 is None else 0.17)
+    tall = sum(grid.heights)
+    lines = caption_lines(caption, width)
+    with page(path, width, top + tall + caption_height(lines)) as figure:
+        scores.draw(figure, left)
+        shares.draw(figure, strips_left)
+        for number, size in enumerate(grid.sizes):
+            at = left + number * panel_in
+            axes = add_axes(figure, at, top, panel_in - _NUMBER_IN, tall)
+            _draw_grid(axes, grid)
+            axes.set_xlim(low, high)
+            ticks = int((panel_in - _NUMBER_IN) / 0.45)
+            axes.locator_params(axis="x", nbins=max(2, min(9, ticks)), steps=[1, 2, 5, 10])
+            axes.grid(axis="x")
+            if number == 0:
+                axes.set_yticks(grid.middles, names, fontsize=10)
+            if annotator_f1 is not None:
+                _draw_annotator(axes, annotator_f1)
+            _draw_scores(axes, grid, size)
+            write_text(figure, _panel_title(size, panels), at, headings_in + 0.2, size=9.5, color=TEXT, bold=True)
+        _draw_strips(add_axes(figure, strips_left, top, strips_in, tall), schedules, grid)
+        write_caption(figure, lines)
 
 
-def _size_color(sizes: list[int], size: int) -> str:
-    return _SIZES[min(sizes.index(size), len(_SIZES) - 1)]
+@dataclass(frozen=True)
+class _Grid:
+    """Where everything stands: regimens from the top down, one level below the other for the mixes each has."""
+
+    rows: tuple[ResultRow, ...]
+
+    @cached_property
+    def sizes(self) -> list[int | None]:
+        sizes = {row.original_size for row in self.rows if row.original_size is not None}
+        return [*sorted(sizes)] or [None]
+
+    @cached_property
+    def regimens(self) -> list[str]:
+        best: dict[str, dict[int | None, float]] = {}
+        for row in self.rows:
+            sizes = best.setdefault(row.regimen, {})
+            sizes[row.original_size] = max(row.f1_mean, sizes.get(row.original_size, 0.0))
+        return sorted(best, key=lambda name: (-sum(sorted(best[name].values())) / len(best[name]), name))
+
+    @cached_property
+    def mixes(self) -> list[str]:
+        return sorted({row.mix for row in self.rows if row.mix is not None})
+
+    @cached_property
+    def levels(self) -> dict[str, list[str | None]]:
+        """By regimen, the mixes it has, first none at all."""
+        return {
+            name: sorted(
+                {row.mix for row in self.rows if row.regimen == name}, key=lambda mix: (mix is not None, mix or "")
+            )
+            for name in self.regimens
+        }
+
+    @cached_property
+    def heights(self) -> list[float]:
+        return [(0.26 if len(self.mixes) < 2 else 0.17) + _LEVEL_IN * len(self.levels[name]) for name in self.regimens]
+
+    @cached_property
+    def borders(self) -> list[float]:
+        return [0.0, *(float(border) for border in np.cumsum(self.heights))]
+
+    @cached_property
+    def middles(self) -> list[float]:
+        return [(above + below) / 2 for above, below in zip(self.borders, self.borders[1:], strict=False)]
+
+    def y(self, row: ResultRow) -> float:
+        levels = self.levels[row.regimen]
+        offset = levels.index(row.mix) - (len(levels) - 1) / 2
+        return self.middles[self.regimens.index(row.regimen)] + offset * _LEVEL_IN
+
+    def look(self, mix: str | None) -> tuple[str, str]:
+        """Colour and shape; from the seventh mix on they return."""
+        return (HUMAN, "o") if mix is None else KINDS[self.mixes.index(mix) % len(KINDS)]
 
 
-def _draw_grid(axes: Axes, number: int) -> None:
-    """One row a regimen, the first on top, faint lines between them and nothing else."""
-    axes.set_ylim(number - 0.5, -0.5)
+def _reading(grid: _Grid, level: float, low: float) -> str:
+    hollow = f" (hollow: not told apart from {BASELINE})" if any(row.differs is False for row in grid.rows) else ""
+    parts = [f"mark: mean{hollow}", f"line: {level:.0%} interval"]
+    if any(row.seeds > 1 for row in grid.rows):
+        parts.append("points: single seeds")
+    if any(row.f1_mean < low for row in grid.rows):
+        parts.append("arrow: far below")
+    # textwrap breaks lines at plain spaces only: each part stays on one line
+    return ", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts)
+
+
+def _key(grid: _Grid) -> list[Mark]:
+    marks = []
+    without = {row.regimen for row in grid.rows if row.mix is None}
+    if without:
+        label = BASELINE if without == {BASELINE} else "no distilled labels"
+        marks.append(Mark(label, HUMAN, "o", "-" if BASELINE in without else ""))
+    marks += [Mark(f"distilled: {shorten(mix, 40)}", *grid.look(mix)) for mix in grid.mixes]
+    return marks
+
+
+def _panel_title(size: int | None, panels: int) -> str:
+    return f"{'no' if size is None else f'{size:,}'} original{' sentences' if panels <= _USUAL_PANELS else ''}"
+
+
+def _range(grid: _Grid, annotator_f1: float | None) -> tuple[float, float]:
+    lower, upper = np.quantile([row.f1_mean for row in grid.rows], [0.25, 0.75])
+    fence = lower - _FAR * max(upper - lower, 0.01)
+    rows = [row for row in grid.rows if row.f1_mean >= fence or row.regimen == BASELINE]
+    shown = [value for row in rows for value in (row.f1_low, row.f1_mean, row.f1_high, *row.f1_seeds)]
+    if annotator_f1 is not None:
+        shown.append(annotator_f1)
+    low, high = min(shown), max(shown)
+    room = max(0.05 * (high - low), (_NARROWEST - (high - low)) / 2)
+    return low - room, high + room
+
+
+def _draw_grid(axes: Axes, grid: _Grid) -> None:
+    """Faint lines between the regimens and nothing else."""
+    axes.set_ylim(grid.borders[-1], 0)
     axes.set_yticks([])
-    axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    for border in range(number + 1):
-        axes.axhline(border - 0.5, color=_FAINT, linewidth=0.8, zorder=0, clip_on=False)
+    for border in grid.borders:
+        axes.axhline(border, color=FAINT, linewidth=0.8, zorder=0, clip_on=False)
 
 
-def _draw_scores(axes: Axes, rows: Sequence[ResultRow], names: list[str], sizes: list[int], row_in: float) -> None:
-    axes.set_yticks(range(len(names)), names, fontsize=10)
-    for row in rows:
-        color = _size_color(sizes, row.original_size)
-        y = names.index(row.regimen) + (sizes.index(row.original_size) - (len(sizes) - 1) / 2) * 0.2 / row_in
-        axes.plot([row.f1_low, row.f1_high], [y, y], color=color, linewidth=2, solid_capstyle="round")
-        axes.plot(row.f1_mean, y, "o", color=color, markersize=7.5, markeredgecolor="white", zorder=4)
-        if row.seeds > 1:
-            # a little below the line, or the dot would hide the seeds in the middle
-            below = [y + 0.085 / row_in] * len(row.f1_seeds)
-            axes.plot(row.f1_seeds, below, "o", markersize=3.4, color="none", markeredgecolor=color, alpha=0.8)
+def _draw_scores(axes: Axes, grid: _Grid, size: int | None) -> None:
+    for row in grid.rows:
+        if row.original_size not in (None, size):
+            continue
+        color, marker = grid.look(row.mix)
+        y = grid.y(row)
+        if row.regimen == BASELINE:
+            axes.axvline(row.f1_mean, color=color, linewidth=1, alpha=0.55, zorder=1)
         axes.annotate(
             f"{row.f1_mean:.3f}",
             (1, y),
             xycoords=("axes fraction", "data"),
-            xytext=(8, 0),
+            xytext=(5, 0),
             textcoords="offset points",
             va="center_baseline",
+            fontsize=9,
         )
-    axes.margins(x=0.04)
-    low, high = axes.get_xlim()
-    missing = max(0.0, _NARROWEST - (high - low)) / 2
-    axes.set_xlim(low - missing, high + missing)
-    axes.locator_params(axis="x", nbins=9, steps=[1, 2, 5, 10])
-    axes.grid(axis="x", color=_FAINT, linewidth=0.8, zorder=0)
+        if row.f1_mean < axes.get_xlim()[0]:
+            axes.plot(0.02, y, "<", color=color, markersize=6, transform=axes.get_yaxis_transform())
+            continue
+        axes.plot([row.f1_low, row.f1_high], [y, y], color=color, linewidth=1.8, solid_capstyle="round", zorder=2)
+        axes.plot(
+            row.f1_mean,
+            y,
+            marker,
+            markersize=(5.6 if marker in "Ds" else 6.6) - (1.2 if len(grid.sizes) > _USUAL_PANELS else 0),
+            markerfacecolor="white" if row.differs is False else color,
+            markeredgecolor=color if row.differs is False else "white",
+            markeredgewidth=1.3 if row.differs is False else 0.8,
+            zorder=4,
+        )
+        if row.seeds > 1:
+            # a little below the line, or the mark would hide the seeds in the middle
+            below = [y + _SEEDS_IN] * len(row.f1_seeds)
+            axes.plot(row.f1_seeds, below, "o", markersize=2.6, color=color, markeredgewidth=0, alpha=0.6, zorder=3)
 
 
 def _draw_annotator(axes: Axes, f1: float) -> None:
-    axes.axvline(f1, color=_TEXT, linewidth=1, dashes=(4, 3), zorder=1)
+    axes.axvline(f1, color=TEXT, linewidth=1, dashes=(4, 3), zorder=1)
     axes.annotate(
         f"annotator {f1:.3f}",
         (f1, 1),
@@ -157,60 +258,24 @@ def _draw_annotator(axes: Axes, f1: float) -> None:
         textcoords="offset points",
         ha="center",
         fontsize=8.5,
+        color=QUIET,
     )
 
 
-def _draw_strips(axes: Axes, schedules: Mapping[str, Sequence[float]], names: list[str]) -> None:
+def _draw_strips(axes: Axes, schedules: Mapping[str, Sequence[float]], grid: _Grid) -> None:
+    _draw_grid(axes, grid)
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 1], ["start", "end"])
     start, end = axes.get_xticklabels()
     start.set_horizontalalignment("left")
     end.set_horizontalalignment("right")
-    for row, name in enumerate(names):
+    for name, middle in zip(grid.regimens, grid.middles, strict=True):
         if name not in schedules:
             continue
-        floor, ceiling = row + _STRIP / 2, row - _STRIP / 2
+        floor, ceiling = middle + _STRIP_IN / 2, middle - _STRIP_IN / 2
         shares = np.asarray(schedules[name], dtype=np.float64)
         # each share holds for its stretch of training: stairs, so that a step is upright
-        border = np.append(shares, shares[-1:]) * -_STRIP + floor
+        border = np.append(shares, shares[-1:]) * -_STRIP_IN + floor
         moments = np.linspace(0, 1, len(border))
-        axes.fill_between(moments, floor, border, step="post", color=_DISTILLED, linewidth=0)
-        axes.fill_between(moments, border, ceiling, step="post", color=_ORIGINAL, linewidth=0)
-
-
-def _draw_header(axes: Axes, title: str, subtitle: str, lift_in: float) -> None:
-    for text, points, size, color in ((title, 48, 12, _TEXT), (subtitle, 31, 9, _QUIET)):
-        axes.annotate(
-            text,
-            (0, 1),
-            xycoords="axes fraction",
-            xytext=(0, points + 72 * lift_in),
-            textcoords="offset points",
-            fontsize=size,
-            fontweight="bold" if text == title else "normal",
-            color=color,
-        )
-
-
-def _draw_key(axes: Axes, entries: list[tuple[str, str, str]], lift_in: float) -> None:
-    """One line of (label, color, marker) between the header and the rows."""
-    from matplotlib.lines import Line2D
-    from matplotlib.transforms import ScaledTranslation
-
-    marks = [
-        Line2D([], [], color=color, marker=marker, linestyle="", markersize=7, label=label)
-        for label, color, marker in entries
-    ]
-    axes.legend(
-        handles=marks,
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        bbox_transform=axes.transAxes + ScaledTranslation(0, 0.1 + lift_in, axes.figure.dpi_scale_trans),
-        ncols=len(marks),
-        frameon=False,
-        borderpad=0,
-        borderaxespad=0,
-        handlelength=0.9,
-        handletextpad=0.4,
-        columnspacing=1.4,
-    )
+        axes.fill_between(moments, floor, border, step="post", color=LLM, linewidth=0)
+        axes.fill_between(moments, border, ceiling, step="post", color=HUMAN, linewidth=0)

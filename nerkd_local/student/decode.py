@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 OUTSIDE = "O"
+"""The tag of class 0."""
 
 
 def tag_names(labels: Iterable[str]) -> tuple[str, ...]:
@@ -12,10 +13,10 @@ def tag_names(labels: Iterable[str]) -> tuple[str, ...]:
     return (OUTSIDE, *(f"{prefix}-{label}" for label in sorted(set(labels)) for prefix in "BI"))
 
 
-def word_tags(classes: Sequence[int | None], names: Sequence[str]) -> list[str]:
-    """The tag of each word from its class; a word that got no class (it has no sub-token) is `O`.
+def word_tags(classes: Sequence[int], names: Sequence[str]) -> list[str]:
+    """The tag of each word from its class.
 
     The tags are the head's raw choice: an `I-x` may follow anything. How such tags count is the scorer's
     business, and it moves F1, so nothing is mended here.
     """
-    return [OUTSIDE if number is None else names[number] for number in classes]
+    return [names[number] for number in classes]

@@ -1,4 +1,4 @@
-"""Tags and spans for new texts, in input order and bounded memory."""
+"""Tags, spans and confidences for new texts, in input order and bounded memory."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nerkd_local.corpus.schemes import tags_to_spans
-from nerkd_local.records import RAW_TAGS, Document
+from nerkd_local.records import CONFIDENCES, RAW_TAGS, Document
+from nerkd_local.student.confidence import entity_confidences
 from nerkd_local.student.decode import word_tags
 from nerkd_local.student.device import Precision, autocast, pick_device, pick_precision
 from nerkd_local.student.encode import Window, collate, encode
@@ -20,19 +23,26 @@ _CHUNK = 2048  # documents held at once: enough to sort by length, little enough
 
 
 class Prediction(NamedTuple):
-    """A document with the student's spans in place of its own, and the raw IOB2 tag of each token.
+    """A document with the student's spans in place of its own, the raw IOB2 tag of each token, and the
+    confidence in each span (see `entity_confidences`).
 
     `spans` are read from `tags` as a strict scorer reads them: an `I-x` that continues nothing is no entity.
     """
 
     document: Document
     tags: list[str]
+    confidences: tuple[float, ...]
 
     @property
     def tagged_document(self) -> Document:
-        """The document with the raw tags in its `meta`, where the scorer finds them: a strict and a lenient score
-        differ in how they read stray `I-` tags, which spans cannot show."""
-        return dataclasses.replace(self.document, meta={**self.document.meta, RAW_TAGS: self.tags})
+        """The document with raw tags and confidences (rounded to six decimals) in its `meta`.
+
+        There the scorer finds the tags: a strict and a lenient score differ in how they read stray `I-` tags,
+        which spans cannot show.
+        """
+        confidences = [round(confidence, 6) for confidence in self.confidences]
+        meta = {**self.document.meta, RAW_TAGS: self.tags, CONFIDENCES: confidences}
+        return dataclasses.replace(self.document, meta=meta)
 
 
 def predict(
@@ -49,7 +59,7 @@ def predict(
     """One prediction for each document, in order; the next 2,048 documents are read at a time.
 
     Texts of any length are read whole, in windows of `max_tokens` that share `stride` (see `encode`); default:
-    as the student was trained (see `student_windows`). A token the tokenizer gives no sub-token is `O`.
+    as the student was trained (see `student_windows`). A token the tokenizer gives no sub-token is certainly `O`.
     `tokens_per_batch` bounds windows times the longest window of a forward, padding included: default 1,024
     on a CPU, 32,768 elsewhere. Batches are made of windows of like length, so a score can differ in its last
     bits with the documents around it. The model is moved to `device` (default: CUDA if present) and put in
@@ -69,20 +79,26 @@ def predict(
     remaining = iter(documents)
     while chunk := list(islice(remaining, _CHUNK)):
         sentences = [document.words for document in chunk]
-        classes: list[list[int | None]] = [[None] * len(words) for words in sentences]
+        classes = [np.zeros(len(words), np.int64) for words in sentences]  # class 0 is O
+        probabilities = [np.zeros((len(words), len(names)), np.float32) for words in sentences]
+        for rows in probabilities:
+            rows[:, 0] = 1
         encoded = encode(tokenizer, sentences, max_tokens=max_tokens, stride=stride)
         windows = [(window, row) for row, cut in enumerate(encoded) for window in cut]
         windows.sort(key=lambda pair: len(pair[0]))
         for group in batches([window for window, _ in windows], budget):
-            answers = iter(_classes(model, group, tokenizer.pad_token_id, device, resolved))
+            chosen, scores = _answers(model, group, tokenizer.pad_token_id, device, resolved)
+            begin = 0
             for window, row in windows[: len(group)]:
-                for word in window.words:
-                    classes[row][word] = next(answers)
+                end = begin + len(window.words)
+                classes[row][window.words] = chosen[begin:end]
+                probabilities[row][window.words] = scores[begin:end]
+                begin = end
             del windows[: len(group)]
-        for document, row_classes in zip(chunk, classes, strict=True):
-            tags = word_tags(row_classes, names)
-            spans = tags_to_spans(tags, document.tokens, strict=True)
-            yield Prediction(dataclasses.replace(document, spans=spans), tags)
+        for document, row_classes, row_probabilities in zip(chunk, classes, probabilities, strict=True):
+            tags = word_tags(row_classes.tolist(), names)
+            labelled = dataclasses.replace(document, spans=tags_to_spans(tags, document.tokens, strict=True))
+            yield Prediction(labelled, tags, entity_confidences(labelled, row_probabilities, names))
 
 
 def batches(windows: list[Window], budget: int) -> Iterator[list[Window]]:
@@ -101,9 +117,13 @@ def batches(windows: list[Window], budget: int) -> Iterator[list[Window]]:
 
 
 @torch.inference_mode()
-def _classes(model: Any, group: list[Window], pad: int, device: torch.device, precision: Any) -> list[int]:
+def _answers(
+    model: Any, group: list[Window], pad: int, device: torch.device, precision: Any
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The class of each word of the windows, shape (words,), and the probabilities, shape (words, classes)."""
     batch = collate(group, pad).to(device)
     with autocast(precision, device):
         logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-    answers: list[int] = logits[batch.rows, batch.columns].argmax(-1).tolist()
-    return answers
+    scores = logits[batch.rows, batch.columns]
+    # The class is the greatest score, not the greatest probability: in float32 the softmax may make ties.
+    return scores.argmax(-1).cpu().numpy(), scores.float().softmax(-1).cpu().numpy()

@@ -17,9 +17,10 @@ from nerkd_local.annotate.completer import Completion, FinishReason, Request
 from nerkd_local.annotate.formats import answer_format
 from nerkd_local.annotate.prompts import Prompt
 from nerkd_local.annotate.run import AnnotationJob, annotate, export
-from nerkd_local.annotate.settings import SamplingSettings
+from nerkd_local.annotate.settings import PromptName, SamplingSettings, Thinking
 from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.files import read_json_lines
+from nerkd_local.fingerprints import digest_json
 from nerkd_local.records import RAW_TAGS, Document, Span, from_words
 from nerkd_local.store.answers import AnswerStore
 from tests.fakes.completer import ScriptedCompleter
@@ -32,15 +33,25 @@ def both(text: str) -> tuple[str, FinishReason]:
     return "PER\tAnn\nLOC\tBonn", "stop"
 
 
-def job(max_tokens: int = 50) -> AnnotationJob:
-    prompt = Prompt("standard", LABELS, answer_format("lines"))
-    return AnnotationJob(prompt, SamplingSettings(max_tokens=max_tokens), True, {"kind": "fake"})
+def job(prompt: PromptName = "standard", thinking: Thinking = "none", **changes: Any) -> AnnotationJob:
+    asked = Prompt(prompt, LABELS, answer_format("lines"), thinking=thinking)
+    plain: dict[str, Any] = {
+        "sampling": SamplingSettings(max_tokens=50), "constrained": True, "engine_identity": {"kind": "fake"},
+        "reasoning_tokens": 300,
+    }  # fmt: skip
+    return AnnotationJob(asked, **plain | changes)
 
 
-def run(folder: Path, completer: ScriptedCompleter, documents: list[Document] = DOCUMENTS) -> dict[str, Any]:
+def run(
+    folder: Path,
+    completer: ScriptedCompleter,
+    documents: list[Document] = DOCUMENTS,
+    asked: AnnotationJob | None = None,
+) -> dict[str, Any]:
+    asked = asked or job()
     with AnswerStore(folder / "answers.sqlite") as store:
-        number = annotate(documents, job(), completer, store, total=len(documents))
-        return export(documents, job(), store, number, folder, {})
+        number = annotate(documents, asked, completer, store, total=len(documents))
+        return export(documents, asked, store, number, folder, {})
 
 
 def test_labels_replace_those_the_corpus_carried(tmp_path: Path) -> None:
@@ -78,6 +89,68 @@ def test_every_fault_has_its_state_and_no_partial_label_survives(tmp_path: Path)
     }  # fmt: skip
     assert ledger["mentions"]["truncated"] == 2
     assert ledger["finish_reasons"] == {"length": 1, "stop": 58, "too_long": 1}
+
+
+THOUGHTFUL: dict[str, tuple[str, FinishReason]] = {
+    "saw0": ("<think>Ann?\nPER\tAnn\n", "length"),  # thinking took the tokens
+    "saw1": ("<think>\nPER\tAnn\n", "stop"),  # it never came to an answer
+    "saw2": ("<think>Bob</think>\n\n1. Ann\n2. PER\tAnn", "length"),  # the steps took the tokens
+    "saw3": ("<think></think>1. -\n2. -\n3. PER\tEvil\n4. -\nAnswer:\nNONE", "stop"),
+    "saw4": ("<think>PER\tAnn</think>1. a\n2. b\n3. c\n4. d\nAnswer:\nLOC\tBonn", "stop"),
+}
+
+
+def test_only_what_follows_the_reasoning_is_an_answer(tmp_path: Path) -> None:
+    completer = ScriptedCompleter(lambda text: THOUGHTFUL[text.split(" ")[1]])
+    ledger = run(tmp_path, completer, DOCUMENTS[:5], job("cot", "tags"))
+    rows = [row for _, row in read_json_lines(tmp_path / "annotations.jsonl")]
+    assert [row["meta"]["status"] for row in rows] == [
+        "truncated", "malformed", "truncated", "annotated", "annotated"
+    ]  # fmt: skip
+    assert [row["spans"] for row in rows] == [[], [], [], [], [[9, 13, "LOC"]]]
+    assert (ledger["mentions"]["accepted"], ledger["mentions_total"]) == (1, 5)
+    assert ledger["mentions"]["malformed"] == 1  # the thought that never ended
+    with AnswerStore(tmp_path / "answers.sqlite") as store:
+        assert [answer.answer for answer in store.answers(1)] == [text for text, _ in THOUGHTFUL.values()]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "thinking", "max_tokens", "keeps"),
+    [
+        ("standard", "none", 50, False),
+        ("cot", "none", 350, False),
+        ("standard", "tags", 350, True),
+        ("standard", "apart", 350, False),
+        ("cot", "channels", 350, True),
+    ],
+)
+def test_reasoning_has_room_of_its_own(prompt: PromptName, thinking: Thinking, max_tokens: int, keeps: bool) -> None:
+    request = job(prompt, thinking, chat_template_kwargs={"effort": "low"}).request(7, DOCUMENTS[0])
+    assert (request.key, request.max_tokens, request.keep_control_tokens) == (7, max_tokens, keeps)
+    assert request.chat_template_kwargs == {"effort": "low"}
+    assert request.constraint == job(prompt, thinking).prompt.constraint
+    assert job(prompt, thinking, constrained=False).request(7, DOCUMENTS[0]).constraint is None
+
+
+def test_the_identity_follows_what_is_asked_and_names_only_what_is_used() -> None:
+    jobs = [
+        job(),
+        job("cot"),
+        job("cot", reasoning_tokens=200),
+        job(thinking="tags"),
+        job(thinking="channels", constrained=False),
+        job(thinking="tags", constrained=False),
+        job(thinking="apart"),
+        job(constrained=False),
+        job(chat_template_kwargs={"enable_thinking": False}),
+        job(chat_template_kwargs={"enable_thinking": True}),
+        job(knows_system_role=False),
+    ]
+    assert len({digest_json(each.identity()) for each in jobs}) == len(jobs)
+    assert job().identity() == job(reasoning_tokens=200).identity()  # nothing uses that room
+    assert list(job().identity()) == [
+        "engine", "prompt", "prompt_sha256", "labels", "format", "constraint", "sampling"
+    ]  # fmt: skip
 
 
 @given(
@@ -194,9 +267,10 @@ def test_tags_that_a_student_left_do_not_outlive_the_annotation(tmp_path: Path) 
 
 
 def test_other_settings_are_another_run_in_the_same_store(tmp_path: Path) -> None:
+    longer = job(sampling=SamplingSettings(max_tokens=51))
     with AnswerStore(tmp_path / "answers.sqlite") as store:
         one = annotate(DOCUMENTS, job(), ScriptedCompleter(both), store, total=60)
-        other = annotate(DOCUMENTS, job(max_tokens=51), ScriptedCompleter(faulty), store, total=60)
+        other = annotate(DOCUMENTS, longer, ScriptedCompleter(faulty), store, total=60)
         assert one != other
         assert store.count(one) == store.count(other) == 60
         assert {answer.answer for answer in store.answers(one)} == {"PER\tAnn\nLOC\tBonn"}

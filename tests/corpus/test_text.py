@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nerkd_local.corpus.text import find_sentences, read_text_documents, tokenize
+from nerkd_local.corpus.text import find_sentences, read_text_documents, split_text, tokenize
 from nerkd_local.errors import InputError
 from tests.corpus.documents import CHARACTERS
 
@@ -151,6 +151,45 @@ def test_wrapped_text_keeps_its_line_breaks_inside_a_sentence(tmp_path: Path) ->
         ("She\nstayed in\nRome.", ["She", "stayed", "in", "Rome", "."], 3),
         ("End", ["End"], 7),
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("One. Two.\nSix.", [(0, "One."), (5, "Two."), (10, "Six.")]),
+        ("\ufeff One.\r\n\r\nTwo\r\n", [(2, "One."), (10, "Two")]),
+        ("a\rb\x0cc\x85d\u2028e\n😀 f", [(0, "a\rb\x0cc\x85d\u2028e"), (10, "😀 f")]),
+    ],
+)
+def test_offsets_are_those_of_the_decoded_file(tmp_path: Path, content: str, expected: list[tuple[int, str]]) -> None:
+    path = tmp_path / "n.txt"
+    path.write_bytes(content.encode())
+    documents = [*read_text_documents(path, name="n")]
+    assert [(document.meta["offset"], document.text) for document in documents] == expected
+    assert documents == [*split_text(content, name="n")]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.one_of(TRICKY, st.sampled_from(["\n", "\r\n", "\r", "\x0c", "\v", "\n\n", "\ufeff"]))).map("".join),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le"]),
+    st.booleans(),
+)
+def test_every_word_stands_in_the_original_file_where_its_offsets_say(
+    tmp_path_factory: pytest.TempPathFactory, content: str, encoding: str, wrapped: bool
+) -> None:
+    path = tmp_path_factory.mktemp("n") / "n.txt"
+    path.write_bytes(content.encode(encoding))
+    original = path.read_bytes().decode(encoding)
+    found = ""
+    for document in read_text_documents(path, name="n", encoding=encoding, wrapped=wrapped):
+        offset = document.meta["offset"]
+        assert original[offset : offset + len(document.text)] == document.text
+        assert document.meta["line"] == original.count("\n", 0, offset) + 1
+        for start, end in document.tokens:
+            assert original[offset + start : offset + end] == document.text[start:end]
+            found += document.text[start:end]
+    assert found == "".join(original.removeprefix("\ufeff").split())
 
 
 def test_invalid_bytes_are_refused_with_line_and_offset(tmp_path: Path) -> None:

@@ -12,39 +12,7 @@ from nerkd_local.corpus.jsonl import read_documents
 from nerkd_local.errors import InputError
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.prepare import prepare
-
-
-def sentence(number: int) -> str:
-    return f"Ann{number}\tB-PER\nsaw\tO\nBonn\tB-LOC\n\n"
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> ExperimentSettings:
-    # evaluation 0-9; training 5-49, so that 5-9 stand on both sides
-    (tmp_path / "dev.conll").write_text("".join(map(sentence, range(10))))
-    (tmp_path / "train.conll").write_text("".join(map(sentence, range(5, 50))))
-    (tmp_path / "texts").mkdir()
-    (tmp_path / "texts" / "a.txt").write_text("Ann7 saw Bonn\nIt rained there.\n")
-    return ExperimentSettings.model_validate(
-        {
-            "name": "e",
-            "output": tmp_path / "out",
-            "data_root": tmp_path,
-            "student": tmp_path,
-            "annotator": {
-                "name": "a",
-                "engine": {"kind": "replay", "answers": "answers.jsonl"},
-                "labels": {"PER": "people", "LOC": "places"},
-            },
-            "original": {"corpus": {"path": "train.conll"}, "sizes": [5, 10]},
-            "distilled": [
-                {"name": "news", "corpus": {"path": "train.conll"}, "sample": 20},
-                {"name": "texts", "corpus": {"path": "texts"}},
-            ],
-            "evaluation": {"path": "dev.conll"},
-            "regimens": ["mixed"],
-        }
-    )
+from tests.experiment.conftest import sentence
 
 
 def texts(path: Path) -> set[str]:
@@ -150,3 +118,54 @@ def test_an_undeclared_label_is_named_with_its_line(settings: ExperimentSettings
     (settings.data_root / "train.conll").write_text(sentence(1) + sentence(2).replace("LOC", "CITY"))
     with pytest.raises(InputError, match=r"train\.conll:7: label 'CITY' of 'Bonn'"):
         prepare(settings, RunFolder(settings.output))
+
+
+def folded(settings: ExperimentSettings, **changes: object) -> ExperimentSettings:
+    original = {"corpus": {"path": "train.conll"}, "sizes": [10]}
+    values = settings.model_dump() | {"evaluation": None, "folds": {"count": 3}, "original": original} | changes
+    return ExperimentSettings.model_validate(values)
+
+
+def test_folds_divide_the_original_sentences_and_training_files_leave_them_out(settings: ExperimentSettings) -> None:
+    folder = RunFolder(settings.output)
+    report = prepare(folded(settings), folder)
+    everything = texts(folder.original(10))
+    folds = [texts(folder.fold(10, fold)) for fold in range(3)]
+    # two worked examples show both types; four are asked for, so four stay out of the folds
+    shown = everything - folds[0] - folds[1] - folds[2]
+    assert len(shown) == 4
+    assert sorted(map(len, folds)) == [2, 2, 2]
+    assert report["folds"]["10"] == {"sentences": [2, 2, 2], "worked_examples": 4}
+    for fold in range(3):
+        assert texts(folder.original(10, [fold])) == everything - folds[fold]
+    assert texts(folder.original(10, [0, 2])) == everything - folds[0] - folds[2]
+    assert not texts(folder.unlabelled("news")) & everything
+    assert not folder.evaluation.exists()
+    assert prepare(folded(settings), folder) == report
+
+
+def test_worked_examples_differ_in_number_and_so_do_the_folds(settings: ExperimentSettings) -> None:
+    prepare(folded(settings), RunFolder(settings.output))
+    annotator = settings.annotator.model_copy(update={"shots": 1}).model_dump()
+    with pytest.raises(InputError, match="was made with other corpora"):
+        prepare(folded(settings, annotator=annotator), RunFolder(settings.output))
+
+
+def test_too_few_sentences_for_the_folds_are_refused(settings: ExperimentSettings) -> None:
+    with pytest.raises(InputError, match=r"train\.conll: folds\.count: 7 folds .* come from 6 documents"):
+        prepare(folded(settings, folds={"count": 7}), RunFolder(settings.output))
+    assert list(settings.output.iterdir()) == []
+
+
+def test_with_folds_a_sentence_that_stands_twice_is_left_out_once(settings: ExperimentSettings) -> None:
+    with (settings.data_root / "train.conll").open("a") as stream:
+        stream.write(sentence(20))
+    report = prepare(folded(settings), RunFolder(settings.output))
+    assert (report["original"]["repeated"], report["original"]["excluded"]) == (["train:45"], 1)
+
+
+def test_the_same_sentences_in_folds_and_an_evaluation_corpus_are_refused(settings: ExperimentSettings) -> None:
+    with pytest.raises(ValidationError, match="give either `evaluation`"):
+        folded(settings, evaluation={"path": "dev.conll"})
+    with pytest.raises(ValidationError, match="give either `evaluation`"):
+        folded(settings, folds=None)

@@ -35,6 +35,8 @@ def experiment(tmp_path: Path, tiny_encoder: Path) -> list[str]:
         "distilled: [{name: news, corpus: {path: train.conll}, sample: 20}]\n"
         "evaluation: {path: dev.conll}\nregimens: [original_only, simple_mix]\n"
         "training: {steps: 6, batch_size: 4, max_tokens: 32, stride: 8, learning_rate: 0.001}\n"
+        "label_study: {source: news, sizes: [6]}\n"
+        "annotator_study: {corpus: {path: train.conll}, sample: 5, formats: [lines]}\n"
     )
     nerkd = [sys.executable, "-c", "from nerkd_local.cli.main import main; main()"]
     return [*nerkd, "run", "e.yaml", "--set", "annotator.engine.answers=answers.jsonl"]
@@ -62,11 +64,24 @@ def test_a_whole_experiment_and_the_same_command_again(experiment: list[str], tm
     assert [row["regimen"] for row in table] == ["original_only", "simple_mix"]
     assert (out / "results" / "figure.png").read_bytes().startswith(b"\x89PNG")
     scores = [json.loads(line) for line in (out / "results" / "scores.jsonl").read_text().splitlines()]
-    strict = [row for row in scores if row.get("regimen") and (row["type"], row["mode"]) == ("micro", "strict")]
-    assert [f"{float(row['f1_mean']):.6f}" for row in table] == [f"{row['f1']:.6f}" for row in strict]
-    done = json.loads((out / "cells" / "simple_mix-n8-seed0" / "done.json").read_text())
+    strict = {row.get("student"): row["f1"] for row in scores if (row["type"], row["mode"]) == ("micro", "strict")}
+    names = ["original_only-n8-seed0", "simple_mix-n8-news-seed0"]
+    assert [f"{float(row['f1_mean']):.6f}" for row in table] == [f"{strict[name]:.6f}" for name in names]
+    assert (table[0]["difference_mean"], table[0]["mix"], table[1]["mix"]) == ("", "", "news")
+    gained = strict["simple_mix-n8-news-seed0"] - strict["original_only-n8-seed0"]
+    assert float(table[1]["difference_mean"]) == pytest.approx(gained)
+    assert {"labels-human-n6-seed0", "labels-LLM-n6-seed0"} < set(strict)
+    # what the human and the LLM labels are of the same sentences
+    labelled = {
+        whose: [json.loads(line) for line in (out / "annotations" / f"labels-{whose}-6.jsonl").read_text().splitlines()]
+        for whose in ("human", "LLM")
+    }
+    assert [row["id"] for row in labelled["human"]] == [row["id"] for row in labelled["LLM"]]
+    assert [len(row["spans"]) for row in labelled["human"]] == [2] * 6
+    assert [len(row["spans"]) for row in labelled["LLM"]] == [1] * 6
+    done = json.loads((out / "cells" / "simple_mix-n8-news-seed0" / "done.json").read_text())
     assert (done["steps"], done["world_size"]) == (6, 1)
-    metrics = (out / "cells" / "simple_mix-n8-seed0" / "metrics.jsonl").read_text().splitlines()
+    metrics = (out / "cells" / "simple_mix-n8-news-seed0" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(metrics[-1])["examples"] == {"original": 12, "distilled": 12}
 
     trained = snapshot(out / "cells")
@@ -115,3 +130,43 @@ def test_a_trainer_that_refuses_ends_the_experiment_with_its_exit_code(experimen
     assert "Traceback" not in done.stderr
     mended = run(experiment, tmp_path)  # nothing was trained, so the folder is still open to other settings
     assert mended.returncode == 0, mended.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_students_of_a_nested_cross_validation(experiment: list[str], tmp_path: Path) -> None:
+    changes = ["evaluation=null", "folds={count: 3}", "label_study=null", "annotator_study=null", "keep_students=false"]
+    changes += ["regimens=[original_only, distilled_only]", "original.sizes=[16]", "training.threads=1"]
+    command = [*experiment, *(word for change in changes for word in ("--set", change))]
+    pair = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    ended = [(process.communicate(), process.returncode) for process in pair]
+    assert [code for _, code in ended] == [0, 0], ended
+    (first, first_log), (second, second_log) = (texts for texts, _ in ended)
+    assert first == second
+    trained = sorted(path.name for path in (tmp_path / "out" / "cells").iterdir())
+    outs = ["0", "0+1", "0+2", "1", "1+2", "2"]
+    wanted = ["distilled_only-n16-news-seed0-without0+1+2", *(f"original_only-n16-seed0-without{out}" for out in outs)]
+    assert trained == wanted
+    for name in wanted:  # one process trained it; the other one, at most, waited and read
+        assert (first_log + second_log).count(f"/{name}/student\n") <= 1
+        assert not (tmp_path / "out" / "cells" / name / "student").exists()
+    with (tmp_path / "out" / "results" / "table.csv").open(newline="") as stream:
+        rows = {row["regimen"]: row for row in csv.DictReader(stream)}
+    assert set(rows) == {"original_only", "distilled_only", "chosen on inner folds"}
+    assert "12 of the original sentences in 3 folds" in first
+    assert "differences in F1" in first_log  # what so few labels can show, said before anything is annotated
+    again = run(command, tmp_path)
+    assert (again.returncode, again.stdout) == (0, first)
+
+
+@pytest.mark.slow
+def test_results_of_an_unfinished_grid_say_so(experiment: list[str], tmp_path: Path) -> None:
+    only = [*experiment, "--set", "label_study=null", "--set", "regimens=[original_only]"]
+    assert run(only, tmp_path).returncode == 0
+    partly = run([*experiment, "--no-train"], tmp_path)
+    assert partly.returncode == 0, partly.stderr
+    assert "**1 of 4 students are finished**" in partly.stdout
+    assert "simple_mix" not in partly.stdout
+    assert sorted(path.name for path in (tmp_path / "out" / "cells").iterdir()) == ["original_only-n8-seed0"]

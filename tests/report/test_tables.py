@@ -3,6 +3,7 @@
 import csv
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from nerkd_local.report.rows import ResultRow
@@ -10,15 +11,22 @@ from nerkd_local.report.tables import results_table, write_csv
 
 ROW = ResultRow(
     regimen="linear",
+    mix="conll+bbc",
     original_size=1000,
     seeds=2,
     f1_mean=0.81,
     f1_low=0.8,
     f1_high=0.8249,
     f1_seeds=(0.805, 0.815),
+    difference_mean=0.0312,
+    difference_low=0.0108,
+    difference_high=0.05,
     lenient_mean=0.82,
     precision=0.9,
     recall=0.7363,
+)
+BASELINE = replace(
+    ROW, regimen="original_only", mix=None, difference_mean=None, difference_low=None, difference_high=None
 )
 
 
@@ -35,23 +43,75 @@ def test_a_table_has_a_line_a_row_in_their_order_with_three_decimals():
     lines = results_table([ROW, replace(ROW, regimen="cosine", f1_mean=0.9)], level=0.9).splitlines()
     assert cells(lines[0]) == [
         "regimen",
-        "original sentences",
+        "distilled source",
+        "original",
         "seeds",
         "F1",
         "90% interval",
+        "difference to original_only (90% interval)",
         "lenient F1",
         "precision",
         "recall",
     ]
-    assert cells(lines[2]) == ["linear", "1,000", "2", "0.810", "0.800 to 0.825", "0.820", "0.900", "0.736"]
-    assert cells(lines[3])[:4] == ["cosine", "1,000", "2", "0.900"]
+    assert cells(lines[2]) == [
+        "linear",
+        "conll+bbc",
+        "1,000",
+        "2",
+        "0.810",
+        "0.800 to 0.825",
+        "**+0.031** (+0.011 to +0.050)",
+        "0.820",
+        "0.900",
+        "0.736",
+    ]
+    assert cells(lines[3])[:5] == ["cosine", "conll+bbc", "1,000", "2", "0.900"]
     assert len(lines) == 4
+
+
+@pytest.mark.parametrize("rows", [[], [BASELINE], [ROW, BASELINE, replace(ROW, mix="bbc")]])
+def test_the_columns_are_those_of_every_experiment(rows):
+    lines = results_table(rows).splitlines()
+    assert cells(lines[0]) == cells(results_table([ROW]).splitlines()[0])
+    assert len(lines) == 2 + len(rows)
+
+
+def test_what_a_row_does_not_have_is_a_dash():
+    line = results_table([replace(BASELINE, original_size=None, lenient_mean=None)]).splitlines()[2]
+    assert cells(line)[:4] == ["original_only", "-", "-", "2"]
+    assert cells(line)[6:8] == ["-", "-"]
+
+
+@pytest.mark.parametrize(
+    ("difference", "cell"),
+    [
+        ((0.02, 0.001, 0.04), "**+0.020** (+0.001 to +0.040)"),
+        ((-0.02, -0.04, -0.0001), "**-0.020** (-0.040 to 0.000)"),
+        ((0.02, -0.001, 0.04), "+0.020 (-0.001 to +0.040)"),
+        ((-0.0004, -0.01, 0.01), "0.000 (-0.010 to +0.010)"),
+        ((0.0, 0.0, 0.0), "0.000 (0.000 to 0.000)"),
+        ((0.02, 0.0, 0.04), "+0.020 (0.000 to +0.040)"),
+    ],
+)
+def test_a_difference_is_bold_where_its_interval_leaves_out_0(difference, cell):
+    mean, low, high = map(np.float64, difference)  # as they come from the bootstrap's arrays
+    row = replace(ROW, difference_mean=mean, difference_low=low, difference_high=high)
+    assert cells(results_table([row]).splitlines()[2])[6] == cell
+    assert row.differs is cell.startswith("**")
+
+
+def test_a_difference_without_an_interval_is_none():
+    assert replace(ROW, difference_high=None).difference is None
+    assert replace(ROW, difference_high=None).differs is None
 
 
 def test_a_name_cannot_break_the_table():
     lines = results_table([replace(ROW, regimen="a|b\nc\\")]).splitlines()
     assert len(lines) == 3
     assert r"| a\|b c\\ " in lines[2]
+    lines = results_table([replace(ROW, mix="a|b\n")]).splitlines()
+    assert len(lines) == 3
+    assert r"| a\|b " in lines[2]
 
 
 def test_csv_keeps_full_precision_and_separates_several_values_by_spaces(tmp_path):
@@ -59,12 +119,16 @@ def test_csv_keeps_full_precision_and_separates_several_values_by_spaces(tmp_pat
     header, line = read(tmp_path / "out.csv")
     assert dict(zip(header, line, strict=True)) == {
         "regimen": "linear",
+        "mix": "conll+bbc",
         "original_size": "1000",
         "seeds": "2",
         "f1_mean": "0.81",
         "f1_low": "0.8",
         "f1_high": "0.8249",
         "f1_seeds": "0.805 0.815",
+        "difference_mean": "0.0312",
+        "difference_low": "0.0108",
+        "difference_high": "0.05",
         "lenient_mean": "0.82",
         "precision": "0.9",
         "recall": "0.7363",

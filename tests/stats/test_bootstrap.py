@@ -150,6 +150,77 @@ def test_unpaired_systems_may_have_other_numbers_of_seeds():
         f1_difference(a, b, seed=0)
 
 
+@st.composite
+def grouped_tables(draw):
+    counts = draw(some_tables())
+    groups = draw(st.lists(st.integers(0, 4), min_size=counts.shape[1], max_size=counts.shape[1]))
+    return counts, groups
+
+
+@given(some_tables(), st.integers(0, 3), st.randoms())
+@settings(max_examples=20)
+def test_documents_of_one_sentence_are_the_sentence_bootstrap_to_the_last_bit(counts, seed, random):
+    names = list(range(counts.shape[1]))
+    random.shuffle(names)
+    for groups in (names, [f"document {name}" for name in names], np.array(names)):
+        plain = f1_interval(counts, resamples=30, seed=seed)
+        assert f1_interval(counts, groups=groups, resamples=30, seed=seed) == plain
+        other = counts[:, ::-1]
+        plain = f1_difference(counts, other, resamples=30, seed=seed)
+        assert f1_difference(counts, other, groups=groups, resamples=30, seed=seed) == plain
+
+
+@given(grouped_tables(), st.integers(0, 3))
+@settings(max_examples=30)
+def test_a_documents_sentences_count_as_their_sum(grouped, seed):
+    """Wherever they stand, and whatever the document is called."""
+    counts, groups = grouped
+    in_order = list(dict.fromkeys(groups))
+    sums = np.stack([counts[:, [group == name for group in groups]].sum(axis=1) for name in in_order], axis=1)
+    expected = f1_interval(sums, resamples=30, seed=seed)
+    assert f1_interval(counts, groups=groups, resamples=30, seed=seed) == expected
+    assert f1_interval(counts, groups=[-7 * name for name in groups], resamples=30, seed=seed) == expected
+
+
+def test_two_documents_are_drawn_whole():
+    """Three right sentences and one wrong one, in two documents: F1 of a resample is 3/4 with chance 1/2, and 1
+    and 0 with chance 1/4 each. By sentences 0 would be as rare as 1/256."""
+    counts = table([RIGHT, RIGHT, WRONG, RIGHT])
+    assert f1_interval(counts, groups=["a", "a", "b", "a"], seed=0) == Interval(0.75, 0.0, 1.0)
+    assert f1_interval(counts, groups=["a", "a", "b", "a"], seed=0, level=0.4) == Interval(0.75, 0.75, 0.75)
+    assert f1_interval(counts, seed=0).low > 0
+
+
+def test_sentences_that_fail_together_widen_the_intervals():
+    """100 documents of 9 sentences, all right or all wrong in one: as much as 100 sentences can tell, so 3 times as
+    wide as 900 would be."""
+    right = np.repeat(np.arange(100) % 5 != 0, 9)
+    counts = np.stack([right, np.ones(900), np.ones(900)], axis=-1).astype(np.int64)[None]
+    documents = np.repeat(np.arange(100), 9)
+    other = np.roll(counts, 9, axis=1)
+    for score in (
+        lambda **how: f1_interval(counts, seed=0, **how),
+        lambda **how: f1_difference(counts, other, seed=0, **how),
+    ):
+        narrow, wide = score(), score(groups=documents)
+        assert wide.mean == narrow.mean
+        assert (wide.high - wide.low) / (narrow.high - narrow.low) == pytest.approx(3, rel=0.15)
+
+
+def test_a_single_document_has_an_interval_without_width():
+    counts = table([RIGHT, WRONG, RIGHT])
+    assert f1_interval(counts, groups=[1, 1, 1], seed=0) == Interval(pytest.approx(2 / 3), *[pytest.approx(2 / 3)] * 2)
+
+
+@pytest.mark.parametrize("groups", [[0], [0, 1, 2], [], [[0, 1]]])
+def test_a_document_for_each_sentence_is_needed(groups):
+    counts = table([RIGHT, WRONG])
+    with pytest.raises(ValueError, match=r"\(2,\) is needed, a document a sentence"):
+        f1_interval(counts, groups=groups, seed=0)
+    with pytest.raises(ValueError, match=r"\(2,\) is needed"):
+        f1_difference(counts, counts, groups=groups, seed=0)
+
+
 @pytest.mark.parametrize("shape", [(3,), (4, 3), (1, 4, 2), (0, 4, 3), (1, 0, 3)])
 def test_a_table_of_another_shape_is_refused(shape):
     with pytest.raises(ValueError, match=r"\(seeds, sentences, 3\) is needed"):

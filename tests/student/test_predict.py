@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from nerkd_local.records import Document, Span, from_words
 from nerkd_local.student import predict as module
+from nerkd_local.student.confidence import entity_confidences
 from nerkd_local.student.encode import Window, encode
-from nerkd_local.student.model import load_trained, new_student, save_student
+from nerkd_local.student.model import load_trained, new_student, save_student, student_tags
 from nerkd_local.student.predict import Prediction, batches, predict
 from nerkd_local.student.windows import Windows
 from tests.models import WORDS
@@ -47,15 +48,50 @@ def test_every_token_of_every_document_gets_one_tag_in_order(
 def test_answers_do_not_depend_on_batch_size_or_neighbours(student: tuple[Any, Any]) -> None:
     documents = [from_words(f"d{n}", (WORDS * 3)[n : n + 1 + 3 * n]) for n in range(10)]
     together = run(student, documents)
-    assert run(student, documents, tokens_per_batch=1) == together
-    assert [run(student, [document])[0] for document in documents] == together
+    alone = [run(student, [document])[0] for document in documents]
+    for others in (run(student, documents, tokens_per_batch=1), alone):
+        assert [answer[:2] for answer in others] == [answer[:2] for answer in together]
+        for other, answer in zip(others, together, strict=True):
+            assert other.confidences == pytest.approx(answer.confidences, abs=1e-5)
     assert len({tag for answer in together for tag in answer.tags}) > 1
+
+
+@given(st.lists(st.sampled_from([*WORDS, "\u200b", "x" * 40]), max_size=60))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_span_has_a_confidence(student: tuple[Any, Any], words: list[str]) -> None:
+    (answer,) = run(student, [from_words("d", words)])
+    assert len(answer.confidences) == len(answer.document.spans)
+    assert all(0 <= confidence <= 1 for confidence in answer.confidences)
+
+
+def test_confidences_come_from_the_softmax_over_each_words_first_sub_token(student: tuple[Any, Any]) -> None:
+    model, tokenizer = student
+    sentences = [WORDS[first : first + 5] for first in range(8)]
+    answers = run(student, [from_words(f"d{number}", words) for number, words in enumerate(sentences)])
+    assert sum(len(answer.confidences) for answer in answers) > 4
+    for words, answer in zip(sentences, answers, strict=True):
+        ids = [tokenizer.cls_token_id, *tokenizer.convert_tokens_to_ids(words), tokenizer.sep_token_id]
+        with torch.inference_mode():
+            probabilities = model(input_ids=torch.tensor([ids])).logits[0, 1:-1].softmax(-1).numpy()
+        expected = entity_confidences(answer.document, probabilities, student_tags(model))
+        assert answer.confidences == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_word_the_tokenizer_drops_ends_an_entity_for_certain(student: tuple[Any, Any]) -> None:
+    for words in (WORDS[first : first + 5] for first in range(8)):
+        (open_end,) = run(student, [from_words("d", words)])
+        (dropped,) = run(student, [from_words("d", [*words, "\u200b"])])
+        assert dropped.tags == [*open_end.tags, "O"]
+        assert dropped.confidences == pytest.approx(open_end.confidences)
 
 
 def test_long_texts_are_read_whole(student: tuple[Any, Any]) -> None:
     (answer,) = run(student, [from_words("long", WORDS * 20)])
     assert len(answer.tags) == 240
     assert set(answer.tags[-100:]) != {"O"}
+    assert len(answer.confidences) == len(answer.document.spans)
+    assert answer.document.spans[-1].start > len(answer.document.text) // 2
+    assert all(0 < confidence <= 1 for confidence in answer.confidences)
 
 
 @pytest.fixture
@@ -102,6 +138,18 @@ def test_the_students_spans_replace_the_documents_own(student: tuple[Any, Any]) 
     (answer,) = run(student, [document])
     assert answer.document.meta == {"line": 3}
     assert all(span.end <= 4 for span in answer.document.spans)
+
+
+def test_tags_and_confidences_replace_what_an_earlier_student_left(student: tuple[Any, Any]) -> None:
+    meta = {"line": 3, "tags": ["B-PER"] * 240, "confidences": [2.0]}
+    (answer,) = run(student, [from_words("d", WORDS * 20, meta=meta)])
+    assert answer.document.spans
+    assert answer.tagged_document.meta == {
+        "line": 3,
+        "tags": answer.tags,
+        "confidences": [round(confidence, 6) for confidence in answer.confidences],
+    }
+    assert answer.tagged_document.spans == answer.document.spans
 
 
 def test_documents_are_read_a_chunk_at_a_time(student: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:

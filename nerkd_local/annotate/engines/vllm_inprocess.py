@@ -7,13 +7,17 @@ here requests are enqueued and the engine is stepped, and each answer is handed 
 from __future__ import annotations
 
 import os
-import re
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from nerkd_local.annotate.completer import Completion, Request
+from nerkd_local.annotate.engines.control_tokens import blank_control_tokens
+from nerkd_local.annotate.engines.devices import Devices, check_devices, describe_cast
 from nerkd_local.annotate.engines.lifeline import ENGINE_OWNER
+from nerkd_local.annotate.engines.processes import EngineProcesses
+from nerkd_local.annotate.engines.refusals import says_too_long
 from nerkd_local.annotate.settings import CONSTRAINT_BACKEND, VllmSettings
 from nerkd_local.errors import InputError
 from nerkd_local.files import local_model
@@ -21,18 +25,35 @@ from nerkd_local.files import local_model
 # Twice what the engine decodes at once: its queue never runs dry and memory stays bounded.
 _QUEUE_PER_SEQUENCE = 2
 
+_NUMA_NODES = Path("/sys/devices/system/node")
+
+_GPU_HINT = (
+    "; what it printed above says why (too little free GPU memory is answered with a smaller "
+    "engine.gpu_memory_utilization or engine.max_model_len, or with fewer programs on that GPU)"
+)
+
 
 class VllmCompleter:
     """One engine, started when the object is made (seconds on a CPU, minutes for large models)."""
 
     def __init__(self, settings: VllmSettings) -> None:
-        """Raises InputError if the model is no local folder, vLLM is not installed, or it refuses the model."""
+        """Raises InputError if the model is no local folder, vLLM is not installed, or it refuses the model or a
+        setting. Where `dtype: auto` meant another number format than the weights', a line on stderr says which.
+        """
         model = local_model(settings.model)
         # vLLM writes into the environment too; whatever this process starts later (a trainer) must not inherit it
         self._environment = dict(os.environ)
+        self._processes = EngineProcesses()
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         os.environ[ENGINE_OWNER] = str(os.getpid())
         os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(settings.cpu_kv_cache_gib)
+        try:
+            self._start(settings, model)
+        except BaseException:
+            self._restore_environment()
+            raise
+
+    def _start(self, settings: VllmSettings, model: Path) -> None:
         try:
             import vllm
             from vllm.exceptions import VLLMValidationError
@@ -43,8 +64,10 @@ class VllmCompleter:
         self._vllm = vllm
         self._refusal = VLLMValidationError
         self._constraint = StructuredOutputsParams
-        on_cpu = current_platform.is_cpu()
+        devices = _find_devices(current_platform)
+        check_devices(settings, devices, os.environ)
         optional: dict[str, Any] = {
+            "quantization": settings.quantization,
             "max_num_seqs": settings.max_num_seqs,
             "max_model_len": settings.max_model_len,
         }
@@ -53,10 +76,16 @@ class VllmCompleter:
                 model=str(model.resolve()),
                 trust_remote_code=False,
                 load_format="safetensors",
+                # Mistral's folders hold a second set of config, weights and tokenizer beside this one, which vLLM
+                # would prefer piece by piece; newer ones have no tokenizer but that
+                config_format="hf",
+                tokenizer_mode="hf" if (model / "tokenizer.json").is_file() else "auto",
+                # many models of these families read images too: that part of them is left unloaded
+                language_model_only=True,
                 dtype=settings.dtype,
                 tensor_parallel_size=settings.tensor_parallel_size,
                 gpu_memory_utilization=settings.gpu_memory_utilization,
-                enforce_eager=on_cpu if settings.enforce_eager is None else settings.enforce_eager,
+                enforce_eager=devices.on_cpu if settings.enforce_eager is None else settings.enforce_eager,
                 seed=settings.seed,
                 structured_outputs_config={"backend": CONSTRAINT_BACKEND},
                 disable_log_stats=True,
@@ -64,12 +93,16 @@ class VllmCompleter:
             )
         except (ValueError, OSError, RuntimeError) as error:
             # what it raises for a model or setting it cannot serve, RuntimeError for one that its engine process
-            # could not (too little memory, for one): that process has then printed the cause
-            raise InputError(f"vLLM cannot serve this model: {_first_line(error)}", path=settings.model) from error
-        special = sorted(self._llm.get_tokenizer().all_special_tokens, key=len, reverse=True)
-        self._special = re.compile("|".join(map(re.escape, special))) if special else None
-        scheduler = self._llm.llm_engine.vllm_config.scheduler_config
-        self._in_flight = _QUEUE_PER_SEQUENCE * scheduler.max_num_seqs
+            # could not: that process has then printed the cause
+            hint = "" if devices.on_cpu or not isinstance(error, RuntimeError) else _GPU_HINT
+            problem = f"vLLM cannot serve this model: {_first_line(error)}{hint}"
+            raise InputError(problem, path=settings.model) from error
+        self._blank = blank_control_tokens(_control_tokens(self._llm.get_tokenizer()))
+        config = self._llm.llm_engine.vllm_config
+        self._in_flight = _QUEUE_PER_SEQUENCE * config.scheduler_config.max_num_seqs
+        stored, used = (_plain_name(part.dtype) for part in (config.model_config.hf_text_config, config.model_config))
+        if settings.dtype == "auto" and used and (line := describe_cast(stored, used, devices)):
+            print(f"{settings.model}: {line}", file=sys.stderr)
 
     def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Answers as the engine finishes them; at most twice the engine's batch is in flight."""
@@ -98,32 +131,61 @@ class VllmCompleter:
 
     def _enqueue(self, request: Request) -> str | None:
         """Hand one request to the engine; the id its output will carry, or None if the prompt is too long."""
-        chat = [{"role": message.role, "content": self._defuse(message.content)} for message in request.messages]
+        chat = [{"role": message.role, "content": self._blank(message.content)} for message in request.messages]
         constraint = request.constraint and self._constraint(regex=request.constraint)
         parameters = self._vllm.SamplingParams(
-            temperature=request.temperature, max_tokens=request.max_tokens, structured_outputs=constraint
+            temperature=request.temperature,
+            max_tokens=request.max_tokens,
+            structured_outputs=constraint,
+            skip_special_tokens=not request.keep_control_tokens,
+            logprobs=0 if request.logprobs else None,  # of the chosen tokens, and no others
         )
         try:
-            (name,) = self._llm.enqueue_chat([chat], parameters, use_tqdm=False)
+            (name,) = self._llm.enqueue_chat(
+                [chat], parameters, use_tqdm=False, chat_template_kwargs=dict(request.chat_template_kwargs)
+            )
         except self._refusal as error:
-            # vLLM has one error for every invalid request; only its text tells that the prompt is too long
-            if re.search(r"maximum\s+(context|model)\s+length", str(error)):
+            if says_too_long(str(error)):
                 return None
             raise
         # enqueue returns "<id>-<random>", outputs carry "<id>"
         return str(name).rpartition("-")[0] or str(name)
 
-    def _defuse(self, content: str) -> str:
-        """Text without the model's own control tokens, which would otherwise end a turn from inside the data."""
-        return self._special.sub(" ", content) if self._special else content
-
     def close(self) -> None:
+        """Free the engine's memory and processes: they are gone when this returns. Calling it twice is fine."""
         engine = self.__dict__.pop("_llm", None)
         if engine is not None:
-            with suppress(AttributeError):  # an engine without processes of its own has nothing to shut down
-                engine.llm_engine.engine_core.shutdown()
-            os.environ.clear()
-            os.environ.update(self._environment)
+            self._processes.end(engine.llm_engine.engine_core.shutdown)
+            self._restore_environment()
+
+    def _restore_environment(self) -> None:
+        os.environ.clear()
+        os.environ.update(self._environment)
+
+
+def _find_devices(platform: Any) -> Devices:
+    """What vLLM's platform says of this process. It asks the driver, so no memory is taken on a GPU."""
+    if platform.is_cpu():
+        return Devices(on_cpu=True, count=len(list(_NUMA_NODES.glob("node[0-9]*"))) or 1)
+    if platform.is_unspecified():  # built for GPUs, and there is no driver to ask
+        return Devices(on_cpu=False, count=0)
+    try:
+        count = int(platform.device_count())
+        capability = platform.get_device_capability() if count else None
+    except Exception:  # a driver that cannot answer (it may not know a MIG slice by its UUID): vLLM is to judge
+        return Devices(on_cpu=False)
+    return Devices(False, count, capability and (capability.major, capability.minor))
+
+
+def _control_tokens(tokenizer: Any) -> set[str]:
+    """The model's control tokens: those its tokenizer has a name for, and those it only marks."""
+    marked = (str(token) for token in getattr(tokenizer, "added_tokens_decoder", {}).values() if token.special)
+    return {*tokenizer.all_special_tokens, *marked}
+
+
+def _plain_name(dtype: Any) -> str | None:
+    """torch's number format as the settings write it."""
+    return None if dtype is None else str(dtype).removeprefix("torch.")
 
 
 def _completion(request: Request, output: Any) -> Completion:
@@ -136,7 +198,19 @@ def _completion(request: Request, output: Any) -> Completion:
     reason = answer.finish_reason
     if reason not in ("stop", "length"):
         raise RuntimeError(f"vLLM gave up a request (finish reason {reason!r})")
-    return Completion(request.key, answer.text, reason, len(output.prompt_token_ids), len(answer.token_ids))
+    logprobs = None
+    if request.logprobs:
+        chosen = (step[token] for step, token in zip(answer.logprobs, answer.token_ids, strict=True))
+        logprobs = tuple((step.decoded_token or "", step.logprob) for step in chosen)
+    return Completion(
+        request.key,
+        answer.text,
+        reason,
+        len(output.prompt_token_ids),
+        len(answer.token_ids),
+        logprobs,
+        tuple(output.prompt_token_ids) if request.prompt_token_ids else None,
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,213 @@
+"""One student: planned, trained, scored; or found as an earlier run left it."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from nerkd_local.config.experiment import ExperimentSettings
+from nerkd_local.config.folders import configs_folder
+from nerkd_local.corpus.jsonl import read_documents, write_documents
+from nerkd_local.corpus.schemes import spans_to_tags
+from nerkd_local.errors import CheckFailed, InputError, InterruptedRun, NerkdError
+from nerkd_local.evaluate.counts import sentence_counts
+from nerkd_local.evaluate.metrics import score_tags, scores_to_rows
+from nerkd_local.experiment.folder import RunFolder
+from nerkd_local.experiment.locks import Busy, held
+from nerkd_local.files import read_json, write_bytes, write_json
+from nerkd_local.fingerprints import digest_file
+from nerkd_local.machine import describe_cpu
+from nerkd_local.records import Document
+from nerkd_local.regimen.catalog import load_regimen
+from nerkd_local.regimen.plan import Plan, build_plan, save_plan
+from nerkd_local.settings import find_named, make_settings, save_settings
+from nerkd_local.train.identity import run_fingerprints
+from nerkd_local.train.launch import launch
+from nerkd_local.train.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Student:
+    """What one student is trained and scored on. Its name is its folder's."""
+
+    name: str
+    regimen: str
+    seed: int
+    original: Path | None
+    distilled: Path | None
+    evaluations: Mapping[str, Path] = field(default_factory=dict)
+    """The human-labelled files it is scored on, by a name for each."""
+
+
+def run_students(
+    students: Sequence[Student], settings: ExperimentSettings, folder: RunFolder, say: Callable[[str], None]
+) -> dict[str, dict[str, Any]]:
+    """Every student's result by name.
+
+    Several processes may run the same experiment in the same folder (one a GPU, one a core): each student is
+    trained by whoever comes first, and the others go on with the next and come back for its result.
+    Raises InterruptedRun if a trainer was asked to stop; if it failed, an error with its exit code.
+    """
+    results = {}
+    elsewhere = []
+    for number, student in enumerate(students, start=1):
+        try:
+            with held(folder, student.name, wait=False):
+                say(f"student {number} of {len(students)}: {student.name}")
+                results[student.name] = run_student(student, settings, folder)
+        except Busy:
+            elsewhere.append(student)
+    for student in elsewhere:
+        say(f"waiting for another process to finish {student.name}")
+        with held(folder, student.name, wait=True):
+            results[student.name] = run_student(student, settings, folder)
+    return results
+
+
+def finished_students(
+    students: Sequence[Student], settings: ExperimentSettings, folder: RunFolder
+) -> dict[str, dict[str, Any]]:
+    """The results that are there, by name; one that was made from something else is none."""
+    found = {student.name: _finished(student, *_planned(student, settings, folder), folder) for student in students}
+    return {name: result for name, result in found.items() if result is not None}
+
+
+def run_student(student: Student, settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
+    """Plan, train, predict and score one student, or read what an earlier run of the same one left."""
+    plan, training = _planned(student, settings, folder)
+    earlier = _finished(student, plan, training, folder)
+    if earlier is not None:
+        return earlier
+    here = folder.student(student.name)
+    save_plan(plan, training.plan)
+    save_settings(training, here / "train.yaml")
+    _train(student.name, here / "train.yaml", find_named(settings.accelerate, configs_folder("accelerate")))
+    scores = _score(student, settings, here)
+    result = {
+        "made_from": _made_from(student, plan, training),
+        "seed": student.seed,
+        "examples": plan.examples,
+        "passes": plan.passes,
+        "cpu": describe_cpu(),
+        "scores": scores,
+    }
+    write_json(here / _RESULT, result)
+    if not settings.keep_students:
+        (here / "done.json").unlink()  # first: what says that the weights are there
+        shutil.rmtree(here / "student")
+    return result
+
+
+_RESULT = "result.json"
+
+
+def _planned(student: Student, settings: ExperimentSettings, folder: RunFolder) -> tuple[Plan, TrainSettings]:
+    plan = build_plan(
+        load_regimen(student.regimen, configs_folder("regimens")),
+        _ids(student.original),
+        _ids(student.distilled),
+        steps=settings.training.steps,
+        batch_size=settings.training.batch_size,
+        seed=student.seed,
+    )
+    return plan, training_settings(student, settings, folder)
+
+
+def _made_from(student: Student, plan: Plan, training: TrainSettings) -> dict[str, Any]:
+    return {
+        "training": run_fingerprints(training, plan),
+        "evaluation": {name: digest_file(path) for name, path in student.evaluations.items()},
+    }
+
+
+def _finished(student: Student, plan: Plan, training: TrainSettings, folder: RunFolder) -> dict[str, Any] | None:
+    """What an earlier run of the very same student left."""
+    file = folder.student(student.name) / _RESULT
+    if not file.exists():
+        return None
+    result: dict[str, Any] = read_json(file)
+    return result if result["made_from"] == _made_from(student, plan, training) else None
+
+
+def training_settings(student: Student, settings: ExperimentSettings, folder: RunFolder) -> TrainSettings:
+    """The trainer's settings. Raises InputError for what it would refuse."""
+    here = folder.student(student.name)
+    return make_settings(
+        TrainSettings,
+        student=settings.student,
+        labels=tuple(settings.annotator.labels),
+        original=student.original,
+        distilled=student.distilled,
+        plan=here / "plan.jsonl",
+        output=here,
+        seed=student.seed,
+        **settings.training.model_dump(exclude={"steps", "batch_size"}),
+    )
+
+
+def read_counts(folder: RunFolder, name: str, evaluation: str) -> npt.NDArray[np.int64]:
+    """Correct, predicted and gold entities of every sentence a student was scored on. Shape: (sentences, 3)."""
+    with np.load(folder.student(name) / "counts.npz", allow_pickle=False) as tables:
+        return cast("npt.NDArray[np.int64]", tables[evaluation].astype(np.int64))
+
+
+def _ids(path: Path | None) -> tuple[str, ...]:
+    return _read_ids(path, path.stat().st_mtime_ns) if path else ()
+
+
+@lru_cache(maxsize=256)
+def _read_ids(path: Path, changed_ns: int) -> tuple[str, ...]:
+    return tuple(document.id for document in read_documents(path))
+
+
+def _train(name: str, config: Path, launcher: Path) -> None:
+    code = launch(config, launcher)
+    if code == InterruptedRun.exit_code:
+        raise InterruptedRun(f"stopped while training {name}; the same command goes on from its checkpoint")
+    if code:
+        error = {kind.exit_code: kind for kind in (InputError, CheckFailed)}.get(code, NerkdError)
+        raise error(f"training {name} failed with exit code {code}; its messages are above")
+
+
+def _score(student: Student, settings: ExperimentSettings, here: Path) -> dict[str, list[Any]]:
+    """Predict each evaluation file; keep the predictions and the counts by sentence. Scores by evaluation."""
+    from nerkd_local.student.model import load_trained
+    from nerkd_local.student.predict import predict
+
+    model, tokenizer = load_trained(here / "student")
+    scores: dict[str, list[Any]] = {}
+    tables = {}
+    for name, evaluation in student.evaluations.items():
+        gold: list[list[str]] = []
+        predicted: list[list[str]] = []
+
+        def labelled(evaluation: Path = evaluation, gold: Any = gold, predicted: Any = predicted) -> Iterator[Document]:
+            answers = predict(
+                model,
+                tokenizer,
+                read_documents(evaluation),
+                max_tokens=settings.training.max_tokens,
+                stride=settings.training.stride,
+                precision=settings.training.precision,
+            )
+            for document, answer in zip(read_documents(evaluation), answers, strict=True):
+                gold.append(spans_to_tags(document))
+                predicted.append(answer.tags)
+                yield answer.tagged_document
+
+        write_documents(here / f"predictions-{name}.jsonl", labelled())
+        # a sentence has fewer than 65,536 entities; packed, a table of 3,250 sentences takes 4 KB
+        tables[name] = sentence_counts(gold, predicted).astype(np.uint16)
+        scores[name] = list(scores_to_rows(score_tags(gold, predicted)))
+    packed = io.BytesIO()
+    np.savez_compressed(packed, allow_pickle=False, **tables)
+    write_bytes(here / "counts.npz", packed.getvalue())
+    return scores

@@ -1,0 +1,115 @@
+"""The summary of an experiment in Markdown: what was run, what came out, what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nerkd_local.annotate.ledger import describe
+from nerkd_local.config.experiment import ExperimentSettings
+from nerkd_local.experiment.folder import RunFolder
+from nerkd_local.experiment.rows import score_row
+from nerkd_local.experiment.selection import Selection
+from nerkd_local.files import read_json
+from nerkd_local.report.labels import annotators_table, labels_table
+from nerkd_local.report.rows import AnnotatorRow, LabelsRow, ResultRow
+from nerkd_local.report.tables import results_table
+
+
+def write_summary(
+    settings: ExperimentSettings,
+    folder: RunFolder,
+    rows: Sequence[ResultRow],
+    selections: Sequence[tuple[ResultRow, Selection]],
+    labels: Sequence[LabelsRow],
+    annotators: Sequence[AnnotatorRow],
+    sources: Mapping[str, Sequence[Mapping[str, Any]]],
+    *,
+    students: tuple[int, int],
+    machines: Sequence[str],
+) -> str:
+    """`students`: how many are finished, and how many the experiment has."""
+    report = read_json(folder.preparation)
+    original = report["original"]
+    finished, wanted = students
+    lines = [
+        f"# {settings.name}",
+        "",
+        f"Student `{student_name(settings)}`, {settings.training.steps} steps of {settings.training.batch_size}, "
+        f"seeds {', '.join(map(str, settings.seeds))}; scored on {_scored_on(settings, report)}; "
+        f"{'; '.join(machines)}.",
+        f"{len(original['also_in_evaluation']) + len(original['repeated']):,} original sentences stand in the "
+        f"evaluation corpus, or twice; {original['excluded']:,} were excluded.",
+    ]
+    if finished < wanted:
+        lines.append(
+            f"**{finished:,} of {wanted:,} students are finished**: the table holds those; the same command goes on."
+        )
+    lines += ["", results_table([*rows, *(row for row, _ in selections)]).rstrip(), ""]
+    lines.append(
+        "F1, precision and recall are strict (seqeval, IOB2), micro-averaged, means over the seeds. Intervals: "
+        "percentile bootstrap over documents with seeds nested; differences are paired by document and seed."
+    )
+    lines += [_describe_selection(row, selection) for row, selection in selections]
+    if annotators:
+        lines += ["", "## The annotator by prompt and answer format", "", annotators_table(annotators).rstrip()]
+    if labels:
+        lines += ["", "## The same sentences with human and with LLM labels", "", labels_table(labels).rstrip()]
+    lines += ["", "## Annotation"]
+    for source in settings.distilled:
+        lines += ["", *_describe_source(source.name, settings, folder, report, sources.get(source.name))]
+    return "\n".join(lines) + "\n"
+
+
+def student_name(settings: ExperimentSettings) -> str:
+    """The end of its path: the folder alone is often called `model`."""
+    return "/".join(settings.student.parts[-2:])
+
+
+def _scored_on(settings: ExperimentSettings, report: Mapping[str, Any]) -> str:
+    if settings.evaluation is not None:
+        return f"{report['evaluation']['sentences']:,} sentences of `{settings.evaluation.path.name}`"
+    assert settings.folds is not None
+    held = ", ".join(f"{sum(folds['sentences']):,}" for folds in report["folds"].values())
+    apart = max(folds["worked_examples"] for folds in report["folds"].values())
+    return (
+        f"{held} of the original sentences in {settings.folds.count} folds, each by students that did not see its "
+        f"fold ({apart} worked examples of the annotator's prompt are in none); nothing is stopped early or chosen "
+        "by these scores"
+    )
+
+
+def _describe_selection(row: ResultRow, selection: Selection) -> str:
+    taken = Counter(f"{line.regimen} ({line.mix})" if line.mix else line.regimen for line in selection.chosen)
+    choices = ", ".join(f"{name} {count} x" for name, count in taken.most_common())
+    return (
+        f"\nThe regimen chosen on inner folds, {row.original_size:,} labelled sentences: {choices}. Its row is what "
+        "choosing the best may promise; the best of the other rows is not, having been chosen by its own score."
+    )
+
+
+def _describe_source(
+    name: str,
+    settings: ExperimentSettings,
+    folder: RunFolder,
+    report: Mapping[str, Any],
+    scores: Sequence[Mapping[str, Any]] | None,
+) -> list[str]:
+    drawn = report["distilled"][name]
+    annotator = next(
+        settings.annotator_of(source.annotator).name for source in settings.distilled if source.name == name
+    )
+    lines = [
+        f"**{name}**, labelled by {annotator}: {len(drawn['also_in_evaluation']):,} of its sentences stand in the "
+        f"evaluation corpus, {len(drawn['also_in_original']):,} among the original ones; {drawn['excluded']:,} were "
+        "excluded.",
+        describe(read_json(folder.annotation(name) / "ledger.json")),
+    ]
+    if scores is not None:
+        score = score_row(scores, "strict")
+        lines.append(
+            f"strict F1 against the hidden human labels: {score['f1']:.3f} (precision {score['precision']:.3f}, "
+            f"recall {score['recall']:.3f}, {score['support']:,} entities)"
+        )
+    return lines
