@@ -42,7 +42,8 @@ def write_corpus(path: Path, documents: Iterable[Document]) -> int:
     try:
         if path.exists() and not _begins_with(new, path):
             raise InputError("holds another corpus; annotate this one into another folder", path=path)
-        new.replace(path)
+        if not path.exists() or new.stat().st_size > path.stat().st_size:
+            new.replace(path)
     finally:
         new.unlink(missing_ok=True)
     return count
