@@ -68,20 +68,29 @@ def _options() -> argparse.Namespace:
 
 def make_tokenizer(size: int) -> BertTokenizerFast:
     """Cased WordPiece learnt from the annotator's world."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
     # every printable ASCII character has a piece, so that a typed sentence has no unknown word
     alphabet = [chr(code) for code in range(33, 127)]
+    # The trainer numbers pieces inside words in the order of a hash table that differs from run to run, and settles
+    # draws by number. Named here they have numbers; "special" they must not stay, so only the vocabulary is kept.
+    inner = [f"##{character}" for character in alphabet]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=size, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+        vocab_size=size, special_tokens=[*SPECIAL, *inner], initial_alphabet=alphabet, show_progress=False
     )
-    tokenizer.train_from_iterator((d.text for d in write_sentences("annotator", 20_000, seed=1)), trainer)
+    learner = _with_rules(models.WordPiece(unk_token="[UNK]"))
+    learner.train_from_iterator((d.text for d in write_sentences("annotator", 20_000, seed=1)), trainer)
+    tokenizer = _with_rules(models.WordPiece(vocab=learner.get_vocab(), unk_token="[UNK]"))
+    tokenizer.decoder = decoders.WordPiece()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     return BertTokenizerFast(tokenizer_object=tokenizer, do_lower_case=False, model_max_length=256)
+
+
+def _with_rules(model: models.WordPiece) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
 
 
 def make_model(vocabulary: int) -> BertForMaskedLM:
