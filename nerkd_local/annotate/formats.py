@@ -80,7 +80,7 @@ class Lines:
         return Answer(tuple(mentions), malformed)
 
     def constraint(self, labels: Sequence[str]) -> str:
-        line = f"({_any_of(labels)})\\t[^\\t\\n\\r]+"
+        line = f"({_any_of(labels)})\\t[^{_SPACE}][^\\t\\n\\r]*"
         return f"NONE|{line}(\\n{line})*"
 
 
@@ -120,8 +120,13 @@ class Json:
         # A regular expression, not a JSON schema: with a schema the engine either admits white space without
         # end or none at all, and a model that learnt `": "` answers worse (or nothing) when it may not write it.
         character = r'([^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})'
-        entity = rf'\{{"text": ?"{character}+", ?"type": ?"({_any_of(labels)})"\}}'
+        first = rf'([^"\\{_SPACE}]|\\["\\/]|\\u[0-9a-fA-F]{{4}})'
+        entity = rf'\{{"text": ?"{first}{character}*", ?"type": ?"({_any_of(labels)})"\}}'
         return rf'\{{"entities": ?\[({entity}(, ?{entity})*)?\]\}}'
+
+
+_SPACE = "\\x00-\\x20\\x85\\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""What a mention may not begin with, for a character class: one of white space alone would be no mention."""
 
 
 def _any_of(labels: Sequence[str]) -> str:
