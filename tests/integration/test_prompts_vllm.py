@@ -123,7 +123,7 @@ def test_reasoning_is_free_and_the_answer_is_not(
         assert asked.prompt.read(completion.text, constrained=True).malformed == 0
         bare = asked.prompt.format.constraint(list(asked.prompt.labels))
         assert not re.fullmatch(bare, completion.text)  # there was reasoning before it
-    assert len({completion.text for completion in ended}) > len(ended) // 2  # free it was
+    assert len({completion.text for completion in ended}) > 1  # free it was: how many differ is chance
 
 
 def test_instructions_reach_a_model_whose_template_refuses_a_system_role(
