@@ -7,11 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from enum import Enum
+from typing import Any, Final, Literal, Protocol
 
 Role = Literal["system", "user", "assistant"]
-FinishReason = Literal["stop", "length", "too_long"]
-"""Why an answer ended: by itself, at `max_tokens`, or never begun because the prompt exceeds the model's room."""
+FinishReason = Literal["stop", "length", "loop", "too_long", "failed"]
+"""Why an answer ended.
+
+stop      by itself
+length    at `max_tokens`
+loop      it repeated itself without end and was stopped
+too_long  never begun: the prompt exceeds the model's room
+failed    the engine died of this request, each time and also when it was asked nothing else
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,8 @@ class Request:
     """What the model's chat template is told besides the messages."""
     keep_control_tokens: bool = False
     """Leave the model's control tokens in the answer's text: what it writes before the answer ends with one."""
+    stop_loops: bool = False
+    """Stop an answer that repeats itself (`finish_reason="loop"`), where the engine can."""
     logprobs: bool = False
     prompt_token_ids: bool = False
 
@@ -61,16 +71,37 @@ class Completion:
     output_tokens: int
     logprobs: tuple[tuple[str, float], ...] | None = None
     prompt_token_ids: tuple[int, ...] | None = None
+    cached_tokens: int | None = None
+    """Tokens of the prompt that the engine had computed before (prefix cache); None where it does not tell."""
+
+
+class End(Enum):
+    """What completers take from an iterator of requests at its end, as None means something else there."""
+
+    END = 0
+
+
+END: Final = End.END
+
+
+class EngineDied(Exception):
+    """The engine is gone, and what was in flight has no answer. The same requests may be asked of a new one."""
 
 
 class Completer(Protocol):
     """A model that answers chats."""
 
-    def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
+    @property
+    def in_flight(self) -> int:
+        """How many requests it takes before it hands the first answer on: enough to keep the model busy."""
+        ...
+
+    def complete(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
         """One completion for every request, each as soon as it has ended, in any order.
 
-        Requests are taken lazily and only a bounded number is in flight, so an endless iterable is fine.
-        A request that cannot be answered at all still comes back (`finish_reason="too_long"`).
+        Requests are taken lazily and at most `in_flight` are out, so an endless iterable is fine. The iterable may
+        give None while answers are outstanding: nothing to ask just now, go on with those. A request that cannot be
+        answered at all still comes back (`finish_reason="too_long"`). Raises EngineDied where the engine ended.
         """
         ...
 

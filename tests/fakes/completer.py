@@ -26,14 +26,18 @@ class ScriptedCompleter:
         self.asked: list[str] = []
         self.used = False
 
-    def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
+    def complete(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
         self.used = True
         source = iter(requests)
         waiting: list[Request] = []
         while True:
-            waiting += islice(source, self.in_flight - len(waiting))
-            if not waiting:
+            before = len(waiting)
+            asked = list(islice(source, self.in_flight - len(waiting)))
+            waiting += [request for request in asked if request is not None]
+            if not asked and len(waiting) == before == 0:
                 return
+            if not waiting:
+                continue
             if self.dies_after is not None and len(self.asked) >= self.dies_after:
                 raise RuntimeError("the engine died (on purpose)")
             request = waiting.pop(self.draws.randrange(len(waiting)))

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from nerkd_local.annotate.completer import Completion, Message, Request
+from nerkd_local.annotate.completer import END, Completion, Message, Request
 from nerkd_local.annotate.engines.control_tokens import blank_control_tokens
 from nerkd_local.annotate.engines.openai_replies import ChatReply, ModelList, one_line, read_completion, read_reply
 from nerkd_local.annotate.engines.refusals import says_too_long
@@ -96,7 +96,12 @@ class ServerCompleter:
             self.close()
             raise
 
-    def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
+    @property
+    def in_flight(self) -> int:
+        """See `Completer`."""
+        return self._settings.in_flight
+
+    def complete(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
         """Answers as the server finishes them; at most `in_flight` questions are out.
 
         Raises InterruptedRun if the server stops answering (after the client's own retries), InputError if it
@@ -109,9 +114,11 @@ class ServerCompleter:
         try:
             while waiting or not exhausted:
                 while not exhausted and len(waiting) < self._settings.in_flight:
-                    request = next(source, None)
-                    if request is None:
+                    request = next(source, END)
+                    if request is END:
                         exhausted = True
+                    elif request is None:
+                        break
                     else:
                         self._check_dialect(request)
                         waiting.add(asyncio.run_coroutine_threadsafe(self._ask(request), self._loop))

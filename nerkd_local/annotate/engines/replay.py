@@ -46,9 +46,13 @@ class ReplayCompleter:
                     )
                 places.setdefault(key, f"{path.name}:{number}")
 
-    def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
+    in_flight = 1
+
+    def complete(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
         """Each answer in the order asked; token counts are 0, as none were spent."""
         for request in requests:
+            if request is None:
+                continue
             text = text_of(request.messages)
             answer = self._answers.get(text_line(text))
             if answer is None:

@@ -53,11 +53,19 @@ class LazyEngine:
     ) -> None:
         self.close()
 
-    def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
+    @property
+    def in_flight(self) -> int:
+        """See `Completer`. Starts the engine."""
+        return self._started().in_flight
+
+    def complete(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
         """See `Completer`."""
+        return self._started().complete(requests)
+
+    def _started(self) -> Completer:
         if self._engine is None:
             self._engine = start_engine(self._settings)
-        return self._engine.complete(requests)
+        return self._engine
 
     def close(self) -> None:
         """Close the engine if it was started."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from nerkd_local.annotate.completer import Completion, Request
+from nerkd_local.annotate.completer import END, Completion, EngineDied, FinishReason, Request
 from nerkd_local.annotate.engines.control_tokens import blank_control_tokens
 from nerkd_local.annotate.engines.devices import Devices, check_devices, describe_cast
 from nerkd_local.annotate.engines.lifeline import ENGINE_OWNER
@@ -24,6 +24,9 @@ from nerkd_local.files import local_model
 
 # Twice what the engine decodes at once: its queue never runs dry and memory stays bounded.
 _QUEUE_PER_SEQUENCE = 2
+
+# An answer that ends with this many turns of the same few tokens will not end by itself.
+_LOOP_TOKENS, _LOOP_TURNS = 24, 8
 
 _NUMA_NODES = Path("/sys/devices/system/node")
 
@@ -58,12 +61,15 @@ class VllmCompleter:
             import vllm
             from vllm.exceptions import VLLMValidationError
             from vllm.platforms import current_platform
-            from vllm.sampling_params import StructuredOutputsParams
+            from vllm.sampling_params import RepetitionDetectionParams, StructuredOutputsParams
+            from vllm.v1.engine.exceptions import EngineDeadError
         except ImportError as error:
             raise InputError(f"vLLM is needed to annotate with a model, and cannot be imported ({error})") from None
         self._vllm = vllm
         self._refusal = VLLMValidationError
+        self._engine_died = EngineDeadError
         self._constraint = StructuredOutputsParams
+        self._loops = RepetitionDetectionParams(max_pattern_size=_LOOP_TOKENS, min_count=_LOOP_TURNS)
         devices = _find_devices(current_platform)
         check_devices(settings, devices, os.environ)
         optional: dict[str, Any] = {
@@ -99,23 +105,28 @@ class VllmCompleter:
             raise InputError(problem, path=settings.model) from error
         self._blank = blank_control_tokens(_control_tokens(self._llm.get_tokenizer()))
         config = self._llm.llm_engine.vllm_config
-        self._in_flight = _QUEUE_PER_SEQUENCE * config.scheduler_config.max_num_seqs
+        self.in_flight: int = _QUEUE_PER_SEQUENCE * config.scheduler_config.max_num_seqs
         stored, used = (_plain_name(part.dtype) for part in (config.model_config.hf_text_config, config.model_config))
         if settings.dtype == "auto" and used and (line := describe_cast(stored, used, devices)):
             print(f"{settings.model}: {line}", file=sys.stderr)
 
-    def complete(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Answers as the engine finishes them; at most twice the engine's batch is in flight."""
+    def complete(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
+        """Answers as the engine finishes them; at most twice the engine's batch is in flight.
+
+        Raises EngineDied if the engine's process is gone.
+        """
         engine = self._llm.llm_engine
         waiting: dict[str, Request] = {}
         source = iter(requests)
         exhausted = False
         try:
             while waiting or not exhausted:
-                while not exhausted and len(waiting) < self._in_flight:
-                    request = next(source, None)
-                    if request is None:
+                while not exhausted and len(waiting) < self.in_flight:
+                    request = next(source, END)
+                    if request is END:
                         exhausted = True
+                    elif request is None:
+                        break
                     elif name := self._enqueue(request):
                         waiting[name] = request
                     else:
@@ -125,6 +136,9 @@ class VllmCompleter:
                 for output in engine.step():
                     if output.finished:
                         yield _completion(waiting.pop(output.request_id), output)
+        except self._engine_died as error:
+            waiting.clear()
+            raise EngineDied(_first_line(error)) from error
         finally:
             if waiting:  # the caller stopped early: leave the engine idle, not working for nobody
                 engine.abort_request(list(waiting))
@@ -139,6 +153,7 @@ class VllmCompleter:
             structured_outputs=constraint,
             skip_special_tokens=not request.keep_control_tokens,
             logprobs=0 if request.logprobs else None,  # of the chosen tokens, and no others
+            repetition_detection=self._loops if request.stop_loops else None,
         )
         try:
             (name,) = self._llm.enqueue_chat(
@@ -195,8 +210,8 @@ def _completion(request: Request, output: Any) -> Completion:
     the reason "abort": half an answer must not be stored as one.
     """
     answer = output.outputs[0]
-    reason = answer.finish_reason
-    if reason not in ("stop", "length"):
+    reason: FinishReason = "loop" if answer.finish_reason == "repetition" else answer.finish_reason
+    if reason not in ("stop", "length", "loop"):
         raise RuntimeError(f"vLLM gave up a request (finish reason {reason!r})")
     logprobs = None
     if request.logprobs:
@@ -210,6 +225,7 @@ def _completion(request: Request, output: Any) -> Completion:
         len(answer.token_ids),
         logprobs,
         tuple(output.prompt_token_ids) if request.prompt_token_ids else None,
+        output.num_cached_tokens,
     )
 
 
