@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nerkd_local.annotate.chat_template import knows_system_role
 from nerkd_local.annotate.completer import Completer
 from nerkd_local.annotate.engines.start import check_engine, engine_identity, is_present, same_engine
+from nerkd_local.annotate.export import ALIGNMENT_VERSION, export
 from nerkd_local.annotate.formats import answer_format
+from nerkd_local.annotate.job import SYSTEM_ROLE, AnnotationJob
 from nerkd_local.annotate.prompts import Prompt, choose_demonstrations
-from nerkd_local.annotate.run import ALIGNMENT_VERSION, SYSTEM_ROLE, AnnotationJob, annotate, export
+from nerkd_local.annotate.run import Annotation
+from nerkd_local.annotate.sentences import SentenceFile
 from nerkd_local.annotate.settings import AnnotatorSettings, VllmSettings
-from nerkd_local.corpus.jsonl import read_documents, write_documents
+from nerkd_local.annotate.watch import Watch, describe_speed
+from nerkd_local.corpus.jsonl import write_documents
 from nerkd_local.errors import InputError
-from nerkd_local.files import read_json
+from nerkd_local.files import json_line, read_json
 from nerkd_local.fingerprints import digest_file
 from nerkd_local.records import Document
-from nerkd_local.store.answers import AnswerStore
-
-
-class DocumentFile:
-    """A file of documents that can be read again and again, as a stream each time."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __iter__(self) -> Iterator[Document]:
-        return read_documents(self.path)
+from nerkd_local.store.answers import AnswerStore, Work
 
 
 def write_corpus(path: Path, documents: Iterable[Document]) -> int:
@@ -63,14 +59,15 @@ def annotate_folder(
     *,
     seed: int = 0,
     settled: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Annotate a file of documents into a folder; returns the ledger. What is stored already is not asked again.
 
     `pool` holds human-labelled documents for the worked examples of the prompt. A finished export is returned as
     it is, also where the model or vLLM is no longer at hand. `settled` says that others build on that export: it
-    must be there, made by this annotator. Raises InputError, InterruptedRun (see `annotate`).
+    must be there, made by this annotator. `say` hears what a person would want to know. Raises InputError,
+    InterruptedRun (see `Annotation.ask`).
     """
-    documents = DocumentFile(corpus)
     job = prepare_job(settings, pool, seed=seed)
     inputs = {
         "run": job.identity(),
@@ -87,9 +84,91 @@ def annotate_folder(
             path=folder / "annotations.jsonl",
         )
     check_engine(settings.engine)
-    with AnswerStore(folder / "answers.sqlite") as store:
-        run_id = annotate(documents, job, engine, store, total=sum(1 for _ in documents))
-        return export(documents, job, store, run_id, folder, inputs)
+    with AnswerStore(folder / "answers.sqlite") as store, SentenceFile(corpus, folder / "index") as sentences:
+        run_id = ask_missing(sentences, job, settings, engine, store, folder, say=say or _to_stderr)
+        return export(sentences, job, store, run_id, folder, inputs)
+
+
+def ask_missing(
+    sentences: SentenceFile,
+    job: AnnotationJob,
+    settings: AnnotatorSettings,
+    engine: Completer,
+    store: AnswerStore,
+    folder: Path,
+    *,
+    shard: int = 1,
+    shards: int = 1,
+    say: Callable[[str], None],
+) -> int:
+    """Ask what a store does not hold about a corpus, or about one shard of it; returns the run's number there.
+
+    How fast it went is appended to `speed.jsonl` in the folder and said. Raises InputError if the store holds another
+    shard, InterruptedRun after a stop signal.
+    """
+    run_id = begin_run(store, job, say)
+    work = Work(sentences.sha256, len(sentences), shard, shards)
+    known = store.work(run_id)
+    if known is not None and (known.shard, known.shards) != (shard, shards):
+        problem = f"holds shard {known.shard}/{known.shards} of its corpus, not {shard}/{shards}; use another folder"
+        raise InputError(problem, path=store.path)
+    watch = Watch()
+    annotation = Annotation(
+        sentences,
+        job,
+        engine,
+        store,
+        run_id,
+        watch,
+        shard=shard,
+        shards=shards,
+        deduplicate=settings.deduplicate,
+    )
+    if known != work:
+        store.set_work(run_id, work)
+    try:
+        annotation.ask()
+    finally:
+        if watch.sentences:
+            speed = annotation.speed()
+            with (folder / "speed.jsonl").open("a", encoding="utf-8") as stream:
+                stream.write(json_line(speed))
+            say(describe_speed(speed))
+    return run_id
+
+
+def begin_run(store: AnswerStore, job: AnnotationJob, say: Callable[[str], None]) -> int:
+    """The number of the job's run in the store; where it is new beside others, what it differs in is said."""
+    before = store.runs()
+    run_id = store.open_run(job.identity())
+    if before and run_id not in before:
+        counts = {other: store.count(other) for other in before}
+        nearest = max(counts, key=lambda other: (counts[other], other))
+        changed = describe_difference(before[nearest], job.identity())
+        say(f"a new run beside one of {counts[nearest]:,} answers, which stay: {changed}")
+    return run_id
+
+
+def describe_difference(old: Mapping[str, Any], new: Mapping[str, Any], under: str = "") -> str:
+    """What differs between two runs' settings: `sampling.max_tokens was 200 and is 300; ...`."""
+    parts = []
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            inner = describe_difference(before, after, f"{under}{name}.")
+            parts += [inner] if inner else []
+        elif before != after:
+            parts.append(f"{under}{name} was {_shown(before)} and is {_shown(after)}")
+    return "; ".join(parts)
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _finished_export(folder: Path, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -129,6 +208,7 @@ def prepare_job(settings: AnnotatorSettings, pool: Sequence[Document] = (), *, s
         reasoning_tokens=settings.reasoning_tokens,
         chat_template_kwargs=settings.chat_template_kwargs,
         knows_system_role=system_role,
+        free_first=settings.free_first,
     )
 
 

@@ -34,6 +34,8 @@ class Format(Protocol):
     """One way to write a list of mentions."""
 
     name: str
+    tokens_a_mention: int
+    """What a mention costs beside its own text, roughly, in tokens."""
 
     def instructions(self, labels: Sequence[str]) -> str:
         """What the prompt says of the format."""
@@ -56,6 +58,7 @@ class Lines:
     """`TYPE<TAB>mention`, one line an occurrence; `NONE` if there are none."""
 
     name = "lines"
+    tokens_a_mention = 4
 
     def instructions(self, labels: Sequence[str]) -> str:
         return (
@@ -88,6 +91,7 @@ class Json:
     """`{"entities": [{"text": ..., "type": ...}]}`, every occurrence in text order."""
 
     name = "json"
+    tokens_a_mention = 14
 
     def instructions(self, labels: Sequence[str]) -> str:
         return (

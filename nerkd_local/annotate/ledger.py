@@ -11,13 +11,15 @@ from nerkd_local.annotate.align import MENTION_STATES, MentionState
 from nerkd_local.annotate.completer import FinishReason
 from nerkd_local.records import Document
 
-SentenceState = Literal["annotated", "truncated", "malformed", "too_long", "unanswered"]
+SentenceState = Literal["annotated", "truncated", "looped", "malformed", "too_long", "quarantined", "unanswered"]
 """What became of one sentence. Only `annotated` ones carry labels.
 
 annotated   the answer was read (it may hold no mention)
-truncated   the answer reached `max_tokens`
+truncated   the answer was still going on at the end of its room
+looped      the answer repeated itself without end
 malformed   nothing in the answer could be read
 too_long    the prompt exceeds the model's room
+quarantined the engine died of the question
 unanswered  no answer is stored yet
 """
 

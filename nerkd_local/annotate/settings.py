@@ -140,6 +140,11 @@ class AnnotatorSettings(Settings):
     format: FormatName = "lines"
     constrained: bool = True
     """Let the engine admit only answers that follow the format."""
+    free_first: bool = True
+    """Ask without the constraint first, and with it where the answer does not follow the format. Greedy answers are
+    the same either way; they come faster. Of no effect with a temperature, or where a model reasons first."""
+    deduplicate: bool = True
+    """Ask about each text once, however often it stands in the corpus."""
     shots: Annotated[int, Field(ge=0)] = 4
     """Worked examples in the prompt, drawn from human-labelled sentences where some are given: first those that show
     every type, then one without a mention, so one or two more than there are types is a good number."""

@@ -15,60 +15,72 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import filelock
+import numpy as np
+from numpy.typing import NDArray
 
-from nerkd_local.errors import InputError
+from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.fingerprints import digest_json
+from nerkd_local.store.filesystem import refuse_network
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     run_id INTEGER PRIMARY KEY,
     fingerprint TEXT NOT NULL UNIQUE,
-    settings TEXT NOT NULL
+    settings TEXT NOT NULL,
+    work TEXT
 );
 CREATE TABLE IF NOT EXISTS answers (
     run_id INTEGER NOT NULL,
     sentence_no INTEGER NOT NULL,
     sentence_id TEXT NOT NULL,
-    text_sha256 TEXT NOT NULL,
+    text_key INTEGER NOT NULL,
     answer TEXT NOT NULL,
     finish_reason TEXT NOT NULL,
     prompt_tokens INTEGER NOT NULL,
     output_tokens INTEGER NOT NULL,
+    copy_of INTEGER,
     crc32 INTEGER NOT NULL,
     PRIMARY KEY (run_id, sentence_no)
 ) WITHOUT ROWID;
 """
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
+_COLUMNS = "sentence_no, sentence_id, text_key, answer, finish_reason, prompt_tokens, output_tokens, copy_of, crc32"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
-    """One answer: `sentence_no` is the sentence's place in the corpus (from 0), `text_sha256` its text's hash."""
+class StoredAnswer(NamedTuple):
+    """One answer: `sentence_no` is the sentence's place in the corpus (from 0), `text_key` its text's (`text_key`).
+
+    `copy_of` is the sentence of the same text that was asked in its place; a copy has cost no tokens.
+    """
 
     sentence_no: int
     sentence_id: str
-    text_sha256: str
+    text_key: int
     answer: str
     finish_reason: str
     prompt_tokens: int
     output_tokens: int
+    copy_of: int | None = None
 
-    def _row(self) -> tuple[Any, ...]:
-        return (
-            self.sentence_no,
-            self.sentence_id,
-            self.text_sha256,
-            self.answer,
-            self.finish_reason,
-            self.prompt_tokens,
-            self.output_tokens,
-        )
+    def crc32(self) -> int:
+        """What the row's checksum has to be."""
+        return zlib.crc32("\x1f".join(map(str, self)).encode("utf-8"))
 
-    def _crc32(self) -> int:
-        return zlib.crc32(json.dumps(self._row(), ensure_ascii=False).encode("utf-8", "surrogatepass"))
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a run of a store is about: a corpus (its file's SHA-256 and number of sentences), or a part of it.
+
+    Shard i of n has the sentences whose text's key leaves i - 1 when divided by n (i from 1).
+    """
+
+    corpus_sha256: str
+    sentences: int
+    shard: int = 1
+    shards: int = 1
 
 
 class AnswerStore:
@@ -81,34 +93,55 @@ class AnswerStore:
     GROUP_SECONDS = 0.25
     PIECE = 4096
 
-    def __init__(self, path: Path) -> None:
-        """Open or create. Raises InputError if another process is writing, or the file is something else."""
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open or create. Raises InputError if another process is writing, or the file is something else, or the
+        folder is on a network file system. `read_only` opens a store that is there, and takes no lock.
+        """
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = filelock.FileLock(path.with_name(path.name + ".lock"))
+        self._read_only = read_only
+        self._lock: filelock.BaseFileLock | None = None
+        if read_only:
+            if not path.is_file():
+                raise InputError("no such store; check the path", path=path)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            refuse_network(path)
+            self._lock = self._only_writer()
         try:
-            self._lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise InputError(
-                "another process is annotating into this store; wait for it or stop it", path=path
-            ) from None
-        try:
-            self._database = sqlite3.connect(path, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=FULL")
-            (version,) = self._database.execute("PRAGMA user_version").fetchone()
-            if version not in (0, _SCHEMA_VERSION):
-                raise InputError(f"a store of version {version}; this tool writes version {_SCHEMA_VERSION}", path=path)
-            self._database.executescript(_SCHEMA)
-            self._database.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
-        except sqlite3.DatabaseError as error:
-            self._lock.release()
-            raise InputError(f"cannot be used as a store ({error})", path=path) from None
-        except InputError:
-            self._lock.release()
+            self._database = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}", isolation_level=None, uri=True
+            )
+            self._prepare()
+        except BaseException as error:
+            if "_database" in self.__dict__:
+                self._database.close()
+            if self._lock:
+                self._lock.release()
+            if isinstance(error, sqlite3.DatabaseError):
+                raise InputError(f"cannot be used as a store ({error})", path=path) from None
             raise
         self._waiting = 0
         self._last_commit = time.monotonic()
+
+    def _only_writer(self) -> filelock.BaseFileLock:
+        lock = filelock.FileLock(self.path.with_name(self.path.name + ".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            problem = "another process is annotating into this store; wait for it or stop it"
+            raise InputError(problem, path=self.path) from None
+        return lock
+
+    def _prepare(self) -> None:
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        if version != _SCHEMA_VERSION and not (version == 0 and not self._read_only):
+            problem = f"a store of version {version}; this tool reads version {_SCHEMA_VERSION}: use another folder"
+            raise InputError(problem, path=self.path)
+        if not self._read_only:
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.executescript(_SCHEMA)
+            self._database.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
 
     def __enter__(self) -> AnswerStore:
         return self
@@ -120,13 +153,19 @@ class AnswerStore:
             self.commit()
         finally:
             self._database.close()
-            self._lock.release()
+            if self._lock:
+                self._lock.release()
+
+    def seal(self) -> None:
+        """Commit, and leave the database one single file without a log beside it, fit to be copied."""
+        self.commit()
+        self._write("PRAGMA journal_mode=DELETE")
 
     def open_run(self, settings: Mapping[str, Any]) -> int:
         """The number of the run with exactly these settings, begun now if there is none."""
         self.commit()
         fingerprint = digest_json(settings)
-        self._database.execute(
+        self._write(
             "INSERT OR IGNORE INTO runs (fingerprint, settings) VALUES (?, ?)",
             (fingerprint, json.dumps(settings, ensure_ascii=False, sort_keys=True)),
         )
@@ -134,16 +173,43 @@ class AnswerStore:
         (run_id,) = self._database.execute(query, (fingerprint,)).fetchone()
         return int(run_id)
 
-    def add(self, run_id: int, answer: StoredAnswer) -> None:
-        """Keep one answer; it is safe once its group is committed. An answer already stored stays as it was."""
+    def runs(self) -> dict[int, dict[str, Any]]:
+        """The settings of every run, by its number, in the order they were begun."""
+        rows = self._database.execute("SELECT run_id, settings FROM runs ORDER BY run_id")
+        return {run_id: json.loads(settings) for run_id, settings in rows}
+
+    def work(self, run_id: int) -> Work | None:
+        """What a run is about; None where that was never said."""
+        (value,) = self._database.execute("SELECT work FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        return None if value is None else Work(**json.loads(value))
+
+    def set_work(self, run_id: int, work: Work) -> None:
+        """Keep what a run is about, at once."""
+        self.commit()
+        value = json.dumps({name: getattr(work, name) for name in Work.__slots__})
+        self._write("UPDATE runs SET work = ? WHERE run_id = ?", (value, run_id))
+
+    def add(self, run_id: int, *answers: StoredAnswer) -> None:
+        """Keep answers, all in the same commit; they are safe once that is done. One already stored stays as it was.
+
+        A group is committed when it is large or old enough: see `commit_if_old` for when nothing more comes.
+        """
         if not self._waiting:
             self._write("BEGIN IMMEDIATE")
-        self._write(
-            "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (run_id, *answer._row(), answer._crc32()),
-        )
-        self._waiting += 1
-        if self._waiting >= self.GROUP_SIZE or time.monotonic() - self._last_commit >= self.GROUP_SECONDS:
+        for answer in answers:
+            answer = _storable(answer)
+            self._write(
+                "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (run_id, *answer, answer.crc32())
+            )
+        self._waiting += len(answers)
+        if self._waiting >= self.GROUP_SIZE:
+            self.commit()
+        else:
+            self.commit_if_old()
+
+    def commit_if_old(self) -> None:
+        """Commit if something waits and the last commit is a while ago."""
+        if self._waiting and time.monotonic() - self._last_commit >= self.GROUP_SECONDS:
             self.commit()
 
     def commit(self) -> None:
@@ -157,9 +223,28 @@ class AnswerStore:
         try:
             self._database.execute(statement, values)
         except sqlite3.OperationalError as error:
-            self._waiting = 0  # SQLite has rolled the group back
-            problem = f"cannot be written ({error}); mend that, and the same command goes on from the last commit"
-            raise InputError(problem, path=self.path) from None
+            self._waiting = 0  # SQLite has rolled the group back, or does so now
+            if self._database.in_transaction:
+                self._database.rollback()
+            advice = "mend that, and the same command goes on from the last commit"
+            if error.sqlite_errorname == "SQLITE_FULL" or error.sqlite_errorname.startswith("SQLITE_IOERR"):
+                # nothing that was acknowledged is lost, and nothing is wrong with the input
+                raise InterruptedRun(f"{self.path}: cannot be written ({error}); {advice}") from None
+            raise InputError(f"cannot be written ({error}); {advice}", path=self.path) from None
+
+    def answered(self, run_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The numbers of all committed answers' sentences, ascending, and their texts' keys: two int64 arrays."""
+        self.commit()
+        query = "SELECT sentence_no, text_key FROM answers WHERE run_id = ? ORDER BY sentence_no"
+        rows = np.fromiter(self._select(query, (run_id,)), dtype=[("no", "<i8"), ("key", "<i8")])
+        return rows["no"], rows["key"]
+
+    def answer(self, run_id: int, sentence_no: int) -> StoredAnswer | None:
+        """One sentence's answer, if there is one, its checksum verified."""
+        self.commit()
+        query = f"SELECT {_COLUMNS} FROM answers WHERE run_id = ? AND sentence_no = ?"
+        rows = list(self._select(query, (run_id, sentence_no)))
+        return self._verified(rows[0]) if rows else None
 
     def answers(self, run_id: int) -> Iterator[StoredAnswer]:
         """A run's committed answers by ascending sentence number, each row's checksum verified.
@@ -167,28 +252,40 @@ class AnswerStore:
         Read in pieces, so that neither memory nor the write-ahead log grows while a long iteration and the
         writing go on side by side. Raises InputError for a damaged row or file.
         """
-        query = (
-            "SELECT sentence_no, sentence_id, text_sha256, answer, finish_reason, prompt_tokens, output_tokens,"
-            " crc32 FROM answers WHERE run_id = ? AND sentence_no > ? ORDER BY sentence_no LIMIT ?"
-        )
+        query = f"SELECT {_COLUMNS} FROM answers WHERE run_id = ? AND sentence_no > ? ORDER BY sentence_no LIMIT ?"
         last = -1
         while True:
             self.commit()
-            try:
-                rows = self._database.execute(query, (run_id, last, self.PIECE)).fetchall()
-            except sqlite3.DatabaseError as error:
-                raise InputError(f"the store is damaged ({error})", path=self.path) from None
-            for *fields, crc32 in rows:
-                answer = StoredAnswer(*fields)
-                if answer._crc32() != crc32:
-                    problem = f"the stored answer of sentence {answer.sentence_id!r} is damaged (checksum)"
-                    raise InputError(problem, path=self.path)
-                yield answer
+            rows = list(self._select(query, (run_id, last, self.PIECE)))
+            for row in rows:
+                yield self._verified(row)
             if len(rows) < self.PIECE:
                 return
             last = rows[-1][0]
+
+    def _select(self, query: str, values: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._database.execute(query, values)
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"the store is damaged ({error})", path=self.path) from None
+
+    def _verified(self, row: tuple[Any, ...]) -> StoredAnswer:
+        answer = StoredAnswer(*row[:-1])
+        if answer.crc32() != row[-1]:
+            problem = f"the stored answer of sentence {answer.sentence_id!r} is damaged (checksum)"
+            raise InputError(problem, path=self.path)
+        return answer
 
     def count(self, run_id: int) -> int:
         """How many answers a run holds."""
         (count,) = self._database.execute("SELECT count(*) FROM answers WHERE run_id = ?", (run_id,)).fetchone()
         return int(count)
+
+
+def _storable(answer: StoredAnswer) -> StoredAnswer:
+    """The answer without halves of characters, which a server's JSON can hold and no UTF-8 text can."""
+    try:
+        answer.answer.encode("utf-8")
+    except UnicodeEncodeError:
+        return answer._replace(answer=answer.answer.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return answer

@@ -130,7 +130,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def roles(job: AnnotationJob) -> list[str]:
-    return [message.role for message in job.request(0, DOCUMENT).messages]
+    return [message.role for message in job.question(0, DOCUMENT).full.messages]
 
 
 @pytest.mark.usefixtures("here")

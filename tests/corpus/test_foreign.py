@@ -85,7 +85,7 @@ def test_the_scheme_is_that_of_the_whole_file(tmp_path: Path) -> None:
         ({"tokens": ["a"], "tags": ["O"], "spans": []}, "both spans and tags"),
         ({"tokens": ["a"], "ner_tags": [0]}, "unknown key 'ner_tags' .did you mean 'tags'"),
         ({"tokens": ["a"], "id": 3}, "'id' is 3, not a string"),
-        ({"tokens": ["a"], "id": "a:0"}, "the id 'a:0' is already used in line 1"),
+        ({"tokens": ["a"], "id": "a:0"}, "its id is already used in line 1"),
     ],
 )
 def test_what_does_not_fit_together_is_refused_with_its_line(

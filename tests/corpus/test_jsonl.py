@@ -84,7 +84,7 @@ def test_a_missing_key_is_named(key: str) -> None:
         ("[" * 100_000, "nested too deeply"),
         ("[]", "a JSON list"),
         ("{", "not valid JSON"),
-        (json.dumps(GOOD), "the id 'a' is already used in line 1"),
+        (json.dumps(GOOD), "its id is already used in line 1"),
     ],
 )
 def test_a_bad_line_is_refused_with_its_number(tmp_path: Path, line: str, problem: str) -> None:

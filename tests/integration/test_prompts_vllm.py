@@ -17,10 +17,10 @@ import pytest
 from nerkd_local.annotate.completer import Completer, Completion
 from nerkd_local.annotate.engines.start import start_engine
 from nerkd_local.annotate.folder import prepare_job
-from nerkd_local.annotate.run import AnnotationJob, annotate, export
+from nerkd_local.annotate.job import AnnotationJob
 from nerkd_local.annotate.settings import AnnotatorSettings, FormatName, PromptName, Thinking, VllmSettings
 from nerkd_local.records import Span, from_words
-from nerkd_local.store.answers import AnswerStore
+from tests.annotations import annotate_and_export
 from tests.conftest import missing
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
@@ -96,7 +96,7 @@ def job(
 
 def ask(engine: Completer, asked: AnnotationJob) -> list[Completion]:
     """One answer a document, with the control tokens that noise holds: they count as text for the constraint."""
-    requests = (asked.request(number, document) for number, document in enumerate(DOCUMENTS))
+    requests = (asked.question(number, document).full for number, document in enumerate(DOCUMENTS))
     return list(engine.complete(replace(request, keep_control_tokens=True) for request in requests))
 
 
@@ -130,14 +130,14 @@ def test_instructions_reach_a_model_whose_template_refuses_a_system_role(
     engine: Completer, settings: VllmSettings
 ) -> None:
     asked = job(settings, "standard", "lines", "none")
-    (completion,) = engine.complete([asked.request(0, DOCUMENTS[0])])
+    (completion,) = engine.complete([asked.question(0, DOCUMENTS[0]).full])
     letters = sum(len(message.content) for message in asked.prompt.messages(DOCUMENTS[0]))
     assert completion.prompt_tokens > letters / 2  # hardly a merge in this vocabulary: about a token a letter
 
 
 def test_a_template_argument_changes_the_prompt(engine: Completer, settings: VllmSettings) -> None:
     lengths = [
-        next(engine.complete([job(settings, "standard", "lines", "tags", opened).request(0, DOCUMENTS[0])]))
+        next(engine.complete([job(settings, "standard", "lines", "tags", opened).question(0, DOCUMENTS[0]).full]))
         for opened in (False, True)
     ]
     assert lengths[1].prompt_tokens == lengths[0].prompt_tokens + 1  # <think>
@@ -146,8 +146,6 @@ def test_a_template_argument_changes_the_prompt(engine: Completer, settings: Vll
 def test_reasoning_without_end_is_counted(engine: Completer, settings: VllmSettings, tmp_path: Path) -> None:
     asked = replace(job(settings, "cot", "lines", "tags"), reasoning_tokens=0)
     asked = replace(asked, sampling=asked.sampling.model_copy(update={"max_tokens": 3}))
-    with AnswerStore(tmp_path / "answers.sqlite") as store:
-        run = annotate(DOCUMENTS, asked, engine, store, total=len(DOCUMENTS))
-        ledger = export(DOCUMENTS, asked, store, run, tmp_path, {})
+    ledger = annotate_and_export(DOCUMENTS, asked, engine, tmp_path)
     assert ledger["sentences"]["truncated"] == len(DOCUMENTS)
     assert ledger["mentions"]["truncated"] == ledger["mentions_total"] == len(DOCUMENTS)

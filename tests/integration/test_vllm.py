@@ -17,7 +17,6 @@ from nerkd_local.annotate.completer import Completer, Completion, Message, Reque
 from nerkd_local.annotate.engines.start import engine_identity, start_engine
 from nerkd_local.annotate.folder import prepare_job
 from nerkd_local.annotate.formats import answer_format
-from nerkd_local.annotate.run import annotate, export
 from nerkd_local.annotate.settings import AnnotatorSettings, VllmSettings
 from nerkd_local.config.folders import configs_folder
 from nerkd_local.corpus.readers import read_corpus
@@ -25,7 +24,7 @@ from nerkd_local.corpus.settings import CorpusSettings
 from nerkd_local.errors import InputError
 from nerkd_local.records import Document
 from nerkd_local.settings import load_settings
-from nerkd_local.store.answers import AnswerStore
+from tests.annotations import annotate_and_export
 from tests.conftest import missing
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
@@ -120,9 +119,7 @@ def test_the_shipped_annotators_label_and_account(
 ) -> None:
     annotator = load_settings(AnnotatorSettings, configs_folder("annotators") / f"{name}.yaml")
     job = prepare_job(annotator.model_copy(update={"engine": settings}), sentences[40:])
-    with AnswerStore(tmp_path / "answers.sqlite") as store:
-        run = annotate(sentences[:40], job, engine, store, total=40)
-        ledger = export(sentences[:40], job, store, run, tmp_path, {})
+    ledger = annotate_and_export(sentences[:40], job, engine, tmp_path)
     assert sum(ledger["sentences"].values()) == ledger["sentences_total"] == 40
     assert sum(ledger["mentions"].values()) == ledger["mentions_total"]
     assert ledger["mentions"]["malformed"] == ledger["mentions"]["bad_type"] == 0  # the constraint saw to it

@@ -14,7 +14,7 @@ from nerkd_local.store.answers import AnswerStore, StoredAnswer
 
 
 def answer(number: int, text: str = "NONE") -> StoredAnswer:
-    return StoredAnswer(number, f"s:{number}", "0" * 64, text, "stop", 3, 1)
+    return StoredAnswer(number, f"s:{number}", 11, text, "stop", 3, 1)
 
 
 def test_answers_come_back_in_corpus_order_whatever_the_order_of_arrival(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ from nerkd_local.store.answers import AnswerStore, StoredAnswer
 store = AnswerStore(Path(sys.argv[1]))
 run = store.open_run({})
 for number in range(1000):
-    store.add(run, StoredAnswer(number, f"s:{number}", "0" * 64, "NONE", "stop", 3, 1))
+    store.add(run, StoredAnswer(number, f"s:{number}", 11, "NONE", "stop", 3, 1))
     if number == 700:
         store.commit()
     if number == 800:
