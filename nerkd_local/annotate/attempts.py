@@ -36,8 +36,9 @@ class Question:
 class Attempts:
     """Asks a completer brief questions, and full ones where it has to. Every question gets one completion.
 
-    Where too many free answers do not fit (a model that does not follow the format), brief questions carry the
-    constraint too from then on. `repeated` counts the questions asked again, by reason; `spent_prompt` and
+    Questions are asked again many at a time: one answer under a constraint slows all that are decoded with it. Where
+    too many free answers do not fit (a model that does not follow the format), brief questions carry the constraint
+    too from then on. `repeated` counts the questions asked again, by reason; `spent_prompt` and
     `spent_output` the tokens of the answers that were not used.
     """
 
@@ -57,16 +58,16 @@ class Attempts:
 
         def requests() -> Iterator[Request | None]:
             for question in source:
-                while again:
-                    yield again.popleft()
                 if question is None:
                     yield None
-                else:
-                    brief = self._brief(question)
-                    first[brief.key] = brief, question.full
-                    yield brief
-            # what is still out may have to be asked again
-            while first or again:
+                    continue
+                if len(again) >= self._completer.in_flight:
+                    while again:
+                        yield again.popleft()
+                brief = self._brief(question)
+                first[brief.key] = brief, question.full
+                yield brief
+            while first or again:  # what is still out may have to be asked again
                 yield again.popleft() if again else None
 
         for completion in self._completer.complete(requests()):
@@ -93,7 +94,8 @@ class Attempts:
         if completion.finish_reason == "length":
             reason = "cut off"
         elif completion.finish_reason == "loop":
-            reason = "going round"
+            # more room would be filled with more of the same
+            reason = "going round" if full.constraint != brief.constraint or not full.stop_loops else None
         elif full.constraint != brief.constraint and not _admits(full.constraint, completion.text):
             reason = "not in the format"
         if full.constraint != brief.constraint:

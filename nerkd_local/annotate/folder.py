@@ -12,6 +12,7 @@ from nerkd_local.annotate.chat_template import knows_system_role
 from nerkd_local.annotate.completer import Completer
 from nerkd_local.annotate.engines.start import check_engine, engine_identity, is_present, same_engine
 from nerkd_local.annotate.export import ALIGNMENT_VERSION, export
+from nerkd_local.annotate.forecast import Forecast, measure
 from nerkd_local.annotate.formats import answer_format
 from nerkd_local.annotate.job import SYSTEM_ROLE, AnnotationJob
 from nerkd_local.annotate.prompts import Prompt, choose_demonstrations
@@ -106,35 +107,71 @@ def ask_missing(
     How fast it went is appended to `speed.jsonl` in the folder and said. Raises InputError if the store holds another
     shard, InterruptedRun after a stop signal.
     """
+    annotation = _open_annotation(sentences, job, settings, engine, store, shard, shards, say)
+    try:
+        annotation.ask()
+    finally:
+        if annotation.watch.sentences:
+            speed = annotation.speed()
+            with (folder / "speed.jsonl").open("a", encoding="utf-8") as stream:
+                stream.write(json_line(speed))
+            say(describe_speed(speed))
+    return annotation.run_id
+
+
+def forecast_folder(
+    corpus: Path,
+    folder: Path,
+    settings: AnnotatorSettings,
+    engine: Completer,
+    pool: Sequence[Document] = (),
+    *,
+    seed: int = 0,
+    count: int,
+    gpus: int,
+    say: Callable[[str], None] | None = None,
+) -> Forecast | None:
+    """Ask about `count` sentences from all over a corpus, store their answers, and predict what the rest will take.
+
+    None where nothing is missing. Raises InputError, InterruptedRun (see `Annotation.ask`).
+    """
+    job = prepare_job(settings, pool, seed=seed)
+    check_engine(settings.engine)
+    with AnswerStore(folder / "answers.sqlite") as store, SentenceFile(corpus, folder / "index") as sentences:
+        annotation = _open_annotation(sentences, job, settings, engine, store, 1, 1, say or _to_stderr)
+        return measure(annotation, count, gpus)
+
+
+def _open_annotation(
+    sentences: SentenceFile,
+    job: AnnotationJob,
+    settings: AnnotatorSettings,
+    engine: Completer,
+    store: AnswerStore,
+    shard: int,
+    shards: int,
+    say: Callable[[str], None],
+) -> Annotation:
     run_id = begin_run(store, job, say)
     work = Work(sentences.sha256, len(sentences), shard, shards)
     known = store.work(run_id)
     if known is not None and (known.shard, known.shards) != (shard, shards):
         problem = f"holds shard {known.shard}/{known.shards} of its corpus, not {shard}/{shards}; use another folder"
         raise InputError(problem, path=store.path)
-    watch = Watch()
     annotation = Annotation(
         sentences,
         job,
         engine,
         store,
         run_id,
-        watch,
+        Watch(),
         shard=shard,
         shards=shards,
         deduplicate=settings.deduplicate,
     )
     if known != work:
         store.set_work(run_id, work)
-    try:
-        annotation.ask()
-    finally:
-        if watch.sentences:
-            speed = annotation.speed()
-            with (folder / "speed.jsonl").open("a", encoding="utf-8") as stream:
-                stream.write(json_line(speed))
-            say(describe_speed(speed))
-    return run_id
+    return annotation
 
 
 def begin_run(store: AnswerStore, job: AnnotationJob, say: Callable[[str], None]) -> int:

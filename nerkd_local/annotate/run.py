@@ -42,9 +42,10 @@ class Annotation:
         """Raises InputError where a stored answer belongs to another text: the corpus changed."""
         self._sentences = sentences
         self._job = job
-        self._store = store
-        self._run_id = run_id
-        self._watch = watch
+        self.store = store
+        self.run_id = run_id
+        self.watch = watch
+        self._completer = completer
         self._attempts = Attempts(completer)
         self._labels = frozenset(job.prompt.labels)
         try:
@@ -58,7 +59,7 @@ class Annotation:
         """How fast it went, as plain JSON: `Watch.to_json`, with what was asked again and what that cost."""
         attempts = self._attempts
         return {
-            **self._watch.to_json(),
+            **self.watch.to_json(),
             "asked_again": dict(sorted(attempts.repeated.items())),
             "unused_prompt_tokens": attempts.spent_prompt,
             "unused_output_tokens": attempts.spent_output,
@@ -70,9 +71,11 @@ class Annotation:
         Memory does not grow with the corpus. The completer is asked nothing if nothing is missing, and is left open.
         Raises InterruptedRun after a stop signal: no more is asked then, and what is out still arrives and is stored.
         """
-        agenda, store, watch = self.agenda, self._store, self._watch
+        agenda, store, watch = self.agenda, self.store, self.watch
         numbers = agenda.asked if only is None else np.intersect1d(agenda.asked, only)
         with listen_for_stop() as stop, watch:
+            if len(numbers):
+                self._start_engine(stop)
             watch.start(agenda.total, agenda.answered)
             others = [n for number in agenda.late.tolist() for n in self._copy_stored(number)]
             while (len(numbers) or others) and not stop:
@@ -80,12 +83,20 @@ class Annotation:
                 others = self._ask_all(asked, stop)
             store.commit()
         if stop:
-            done = store.count(self._run_id)
+            done = store.count(self.run_id)
             raise InterruptedRun(f"stopped: {done:,} of {agenda.total:,} answers are stored; the same command goes on")
+
+    def _start_engine(self, stop: StopRequest) -> None:
+        """Have an engine that starts when it is needed start now, so that its start is not taken for slow answers."""
+        try:
+            assert self._completer.in_flight
+        except Exception:
+            if not stop:  # see `_ask_all`
+                raise
 
     def _ask_all(self, numbers: Iterable[int], stop: StopRequest) -> list[int]:
         """Ask about these; returns what turned out to be no copy, though its key is that of another text."""
-        watch = self._watch
+        watch = self.watch
         asked: dict[int, Document] = {}
         unlike: list[int] = []
 
@@ -117,7 +128,7 @@ class Annotation:
 
     def _keep(self, document: Document, completion: Completion) -> list[int]:
         """Store one answer with its copies; returns the supposed copies that are none."""
-        watch, job = self._watch, self._job
+        watch, job = self.watch, self._job
         with watch.time("store"):
             answer = StoredAnswer(
                 completion.key,
@@ -129,7 +140,7 @@ class Annotation:
                 completion.output_tokens,
             )
             copies, unlike = self._copies(answer, document)
-            self._store.add(self._run_id, answer, *copies)
+            self.store.add(self.run_id, answer, *copies)
         with watch.time("parse"):
             reading = read_answer(
                 document,
@@ -144,10 +155,10 @@ class Annotation:
 
     def _copy_stored(self, number: int) -> list[int]:
         """Copy an answer that is there already to the sentences that wait for it; returns those of another text."""
-        answer = self._store.answer(self._run_id, number)
+        answer = self.store.answer(self.run_id, number)
         assert answer is not None
         copies, unlike = self._copies(answer, self._sentences[number])
-        self._store.add(self._run_id, *copies)
+        self.store.add(self.run_id, *copies)
         return unlike
 
     def _copies(self, answer: StoredAnswer, document: Document) -> tuple[list[StoredAnswer], list[int]]:

@@ -96,9 +96,11 @@ class UniqueIds:
 
     def check(self) -> None:
         """Raise InputError for the first line whose id stands in an earlier one."""
-        halves = np.frombuffer(self._hashes, dtype=np.uint64).reshape(-1, 2)
-        order = np.argsort(halves[:, 0], kind="stable")
-        same = np.flatnonzero((halves[order[1:]] == halves[order[:-1]]).all(axis=1))
+        left, right = np.frombuffer(self._hashes, dtype=np.uint64).reshape(-1, 2).T
+        order = np.argsort(left, kind="stable")
+        ordered = left[order]
+        same = np.flatnonzero(ordered[1:] == ordered[:-1])
+        same = same[right[order[same]] == right[order[same + 1]]]
         if len(same):
             place = same[np.argmin(order[same + 1])]
             first, second = self._lines[order[place]], self._lines[order[place + 1]]

@@ -11,6 +11,7 @@ import json
 import sqlite3
 import time
 import zlib
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -236,8 +237,11 @@ class AnswerStore:
         """The numbers of all committed answers' sentences, ascending, and their texts' keys: two int64 arrays."""
         self.commit()
         query = "SELECT sentence_no, text_key FROM answers WHERE run_id = ? ORDER BY sentence_no"
-        rows = np.fromiter(self._select(query, (run_id,)), dtype=[("no", "<i8"), ("key", "<i8")])
-        return rows["no"], rows["key"]
+        numbers, keys = array("q"), array("q")
+        for number, key in self._select(query, (run_id,)):
+            numbers.append(number)
+            keys.append(key)
+        return np.frombuffer(numbers, dtype=np.int64), np.frombuffer(keys, dtype=np.int64)
 
     def answer(self, run_id: int, sentence_no: int) -> StoredAnswer | None:
         """One sentence's answer, if there is one, its checksum verified."""

@@ -61,6 +61,7 @@ class GreedyFake(ScriptedCompleter):
         ("I think", 2, "not in the format"),
         ("PER\tAnn of Bonn", 2, "cut off"),
         ("a b a b...", 2, "going round"),
+        ("PER\tAnn...", 2, "going round"),
         ("PER\tx" + "y" * 60, 2, "cut off"),  # as long as it may be, and still not whole
     ],
 )
@@ -86,6 +87,13 @@ def test_answers_are_those_of_asking_in_full_at_once(answers: list[str], in_flig
     found = sorted(attempts.complete(questions), key=lambda completion: completion.key)
     plain = sorted(GreedyFake(known).complete([q.full for q in questions]), key=lambda completion: completion.key)
     assert found == plain
+
+
+def test_a_loop_that_the_constraint_admits_is_not_asked_about_again() -> None:
+    fake = GreedyFake({0: "PER\tx..."})
+    attempts = Attempts(fake)
+    assert [c.finish_reason for c in attempts.complete([question(0, free=False)])] == ["loop"]
+    assert len(fake.requests) == 1
 
 
 def test_pauses_are_handed_on_and_lose_nothing() -> None:
