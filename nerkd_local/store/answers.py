@@ -90,6 +90,8 @@ class AnswerStore:
     One process writes at a time, held by a lock file beside the database. Readers need no lock.
     """
 
+    SYNCHRONOUS = "FULL"
+    """Only what measures that less loses data sets another."""
     GROUP_SIZE = 512
     GROUP_SECONDS = 0.25
     PIECE = 4096
@@ -140,7 +142,7 @@ class AnswerStore:
             raise InputError(problem, path=self.path)
         if not self._read_only:
             self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.execute(f"PRAGMA synchronous={self.SYNCHRONOUS}")
             self._database.executescript(_SCHEMA)
             self._database.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
 

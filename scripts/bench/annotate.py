@@ -1,0 +1,415 @@
+"""How fast annotation is, against what the engine could do by itself: ratios from one run on one machine.
+
+    python scripts/bench/annotate.py --quick                     # the first three parts, minutes on two cores
+    python scripts/bench/annotate.py --output results.json      # everything, as the README's table has it
+
+1. engine   `nerkd annotate` (its engine in a process of its own, answers stored durably) over bare `LLM.chat` on the same
+            prompts and sampling; both engines warm, measured in turns
+2. formats  tokens and time a sentence by answer format, and what the constraint costs: on every answer, and where needed
+3. batch    `nerkd annotate` over `vllm run-batch` on the same requests, as commands, engine start included and not
+4. scripted no model at all: what parsing, aligning and storing take, memory from 10^4 to 10^6 sentences, and resuming
+
+Needs vLLM, a model folder and a corpus: the bench annotator and CoNLL-2003 dev where they are not named. Run it on a
+machine with nothing else to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from io import StringIO
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from nerkd_local import offline, threads
+
+offline.seal()
+threads.wait_politely()
+
+from nerkd_local.annotate.completer import Completer  # noqa: E402
+from nerkd_local.annotate.engines.start import open_engine  # noqa: E402
+from nerkd_local.annotate.folder import prepare_job, write_corpus  # noqa: E402
+from nerkd_local.annotate.job import AnnotationJob  # noqa: E402
+from nerkd_local.annotate.run import Annotation  # noqa: E402
+from nerkd_local.annotate.sentences import SentenceFile  # noqa: E402
+from nerkd_local.annotate.settings import AnnotatorSettings, VllmSettings  # noqa: E402
+from nerkd_local.annotate.watch import Watch  # noqa: E402
+from nerkd_local.config.folders import configs_folder  # noqa: E402
+from nerkd_local.corpus.readers import read_corpus  # noqa: E402
+from nerkd_local.corpus.settings import CorpusSettings  # noqa: E402
+from nerkd_local.machine import describe_cpu  # noqa: E402
+from nerkd_local.records import Document, from_words  # noqa: E402
+from nerkd_local.settings import load_settings  # noqa: E402
+from nerkd_local.store.answers import AnswerStore  # noqa: E402
+
+SHARED = Path(__file__).parents[3] / "shared"
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is measured on: documents, the folder for scratch files, how often each is timed."""
+
+    model: Path
+    corpus: Path
+    pool: list[Document]
+    documents: list[Document]
+    scratch: Path
+    repeats: int
+
+    def settings(self, format: str, *overrides: str) -> AnnotatorSettings:
+        return load_settings(
+            AnnotatorSettings,
+            configs_folder("annotators") / f"bench_{format}.yaml",
+            [f"engine.model={self.model}", *overrides],
+        )
+
+    def job(self, format: str, **changes: Any) -> AnnotationJob:
+        return replace(prepare_job(self.settings(format), self.pool), **changes)
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def annotate_once(bench: Bench, job: AnnotationJob, engine: Completer, *, deduplicate: bool) -> dict[str, Any]:
+    """One whole run into a fresh store, its index made before; returns its speed."""
+    folder = Path(tempfile.mkdtemp(dir=bench.scratch))
+    write_corpus(folder / "corpus.jsonl", bench.documents)
+    with (
+        SentenceFile(folder / "corpus.jsonl", folder / "index") as sentences,
+        AnswerStore(folder / "answers.sqlite") as store,
+    ):
+        began = time.perf_counter()
+        run_id = store.open_run(job.identity())
+        watch = Watch(StringIO())
+        annotation = Annotation(sentences, job, engine, store, run_id, watch, deduplicate=deduplicate)
+        annotation.ask()
+        store.commit()
+        took = time.perf_counter() - began
+    shutil.rmtree(folder)
+    return {**annotation.speed(), "rate": len(bench.documents) / took}
+
+
+class BareEngine:
+    """`LLM.chat` as anybody would call it: all chats at once."""
+
+    def __init__(self, settings: VllmSettings) -> None:
+        from nerkd_local.annotate.engines.vllm_inprocess import VllmCompleter
+
+        self._completer = VllmCompleter(settings)  # the same engine settings; only its LLM is used
+        self._llm = self._completer._llm
+
+    def rate(self, documents: list[Document], job: AnnotationJob) -> float:
+        """Sentences a second, the chats and parameters made before the clock starts."""
+        import vllm
+        from vllm.sampling_params import StructuredOutputsParams
+
+        chats, parameters = [], []
+        for number, document in enumerate(documents):
+            request = job.question(number, document).full
+            chats.append([{"role": m.role, "content": m.content} for m in request.messages])
+            constraint = StructuredOutputsParams(regex=request.constraint) if request.constraint else None
+            parameters.append(
+                vllm.SamplingParams(
+                    temperature=request.temperature, max_tokens=request.max_tokens, structured_outputs=constraint
+                )
+            )
+        began = time.perf_counter()
+        self._llm.chat(chats, parameters, use_tqdm=False)
+        return len(documents) / (time.perf_counter() - began)
+
+    def close(self) -> None:
+        self._completer.close()
+
+
+def engine_part(bench: Bench, results: dict[str, Any]) -> None:
+    """`nerkd annotate` over bare `LLM.chat`, in turns, warm; and the formats with and without the constraint."""
+    say(f"\n## Engine: {len(bench.documents):,} sentences, {bench.repeats} rounds in turns, lines\n")
+    settings = bench.settings("lines")
+    assert isinstance(settings.engine, VllmSettings)
+    bare, engine = BareEngine(settings.engine), open_engine(settings.engine)
+    always, needed = bench.job("lines", free_first=False), bench.job("lines")
+    free = bench.job("lines", constrained=False)
+    ways: dict[str, Callable[[], float]] = {
+        "LLM.chat, constrained": lambda: bare.rate(bench.documents, always),
+        "nerkd annotate, constrained": lambda: annotate_once(bench, always, engine, deduplicate=False)["rate"],
+        "LLM.chat, free": lambda: bare.rate(bench.documents, free),
+        "nerkd annotate, free": lambda: annotate_once(bench, free, engine, deduplicate=False)["rate"],
+        "nerkd annotate, as it comes": lambda: annotate_once(bench, needed, engine, deduplicate=True)["rate"],
+    }
+    warm = replace(bench, documents=bench.documents[:64])
+    bare.rate(warm.documents, always)
+    annotate_once(warm, needed, engine, deduplicate=True)
+    rates = in_turns(ways, bench.repeats)
+    bare.close()
+    table(rates)
+    pairs = {
+        "without de-duplication, constrained": ("nerkd annotate, constrained", "LLM.chat, constrained"),
+        "without de-duplication, free": ("nerkd annotate, free", "LLM.chat, free"),
+        "as it comes": ("nerkd annotate, as it comes", "LLM.chat, constrained"),
+    }
+    results["engine"] = {"rates": rates, "ratios": {name: ratio(rates, *pair) for name, pair in pairs.items()}}
+    say("")
+    for name, value in results["engine"]["ratios"].items():
+        say(f"nerkd annotate over LLM.chat, {name}: {shown(value)}")
+    formats_part(bench, engine, results)
+    engine.close()
+
+
+def formats_part(bench: Bench, engine: Completer, results: dict[str, Any]) -> None:
+    """Tokens and time by answer format, under the constraint on every answer, where needed, and on none."""
+    say("\n## Formats: the constraint on every answer, where it is needed, and on none\n")
+    speeds: dict[str, list[dict[str, Any]]] = {}
+    for _ in range(bench.repeats):
+        for format in ("lines", "json"):
+            ways = {"every answer": {"free_first": False}, "where needed": {}, "none": {"constrained": False}}
+            for name, changes in ways.items():
+                speed = annotate_once(bench, bench.job(format, **changes), engine, deduplicate=False)
+                speeds.setdefault(f"{format}, {name}", []).append(speed)
+    rates = {name: [speed["rate"] for speed in found] for name, found in speeds.items()}
+    tokens = {name: statistics.median(s["output_tokens_a_sentence"] for s in found) for name, found in speeds.items()}
+    table(rates, {"output tokens a sentence": tokens})
+    cost = {
+        f"{format}, {name}": ratio(rates, f"{format}, none", f"{format}, {name}")
+        for format in ("lines", "json")
+        for name in ("every answer", "where needed")
+    }
+    over = ratio(rates, "lines, where needed", "json, where needed")
+    results["formats"] = {"rates": rates, "tokens": tokens, "constraint": cost, "lines over json": over}
+    say("")
+    for name, value in cost.items():
+        say(f"time with the constraint over time without, {name}: {shown(value)}")
+    say(f"lines over json, sentences a second: {shown(over)}")
+
+
+def batch_part(bench: Bench, results: dict[str, Any]) -> None:
+    """`nerkd annotate` against `vllm run-batch`, as commands."""
+    say("\n## Batch: whole commands, engine start included; and what is left when 64 sentences' time is taken off\n")
+    job = bench.job("lines", free_first=False)
+    small = replace(bench, documents=bench.documents[:64])
+    whole: dict[str, list[float]] = {"vllm run-batch": [], "nerkd annotate": []}
+    net: dict[str, list[float]] = {"vllm run-batch": [], "nerkd annotate": []}
+    for _ in range(max(1, bench.repeats // 2)):
+        for name, run in (("vllm run-batch", lambda b: _run_batch(b, job)), ("nerkd annotate", _command)):
+            long, short = run(bench), run(small)
+            whole[name].append(len(bench.documents) / long)
+            net[name].append((len(bench.documents) - len(small.documents)) / max(long - short, 1e-9))
+    table(whole)
+    results["batch"] = {
+        "whole": whole,
+        "net": net,
+        "ratio": ratio(whole, "nerkd annotate", "vllm run-batch"),
+        "ratio without start": ratio(net, "nerkd annotate", "vllm run-batch"),
+    }
+    say("")
+    say(f"nerkd annotate over vllm run-batch, whole commands: {shown(results['batch']['ratio'])}")
+    say(f"nerkd annotate over vllm run-batch, without the start: {shown(results['batch']['ratio without start'])}")
+
+
+def _run_batch(bench: Bench, job: AnnotationJob) -> float:
+    """Seconds that `vllm run-batch` takes for the job's full requests."""
+    settings = bench.settings("lines").engine
+    assert isinstance(settings, VllmSettings)
+    source, target = bench.scratch / "batch.jsonl", bench.scratch / "batch.out.jsonl"
+    with source.open("w", encoding="utf-8") as stream:
+        for number, document in enumerate(bench.documents):
+            request = job.question(number, document).full
+            body = {
+                "model": "bench",
+                "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+                "max_tokens": request.max_tokens,
+                "temperature": request.temperature,
+                "structured_outputs": {"regex": request.constraint},
+            }
+            line = {"custom_id": str(number), "method": "POST", "url": "/v1/chat/completions", "body": body}
+            stream.write(json.dumps(line) + "\n")
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.run_batch", "-i", str(source), "-o", str(target)]
+    command += ["--model", str(settings.model), "--served-model-name", "bench", "--generation-config", "vllm"]
+    if settings.max_model_len:
+        command += ["--max-model-len", str(settings.max_model_len)]
+    import torch
+
+    if not torch.cuda.is_available():
+        command += ["--enforce-eager"]
+    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_kv_cache_gib)}
+    took = _timed(command, environment)
+    answered = sum(1 for _ in target.open(encoding="utf-8"))
+    if answered != len(bench.documents):
+        raise SystemExit(f"vllm run-batch answered {answered} of {len(bench.documents)} requests")
+    return took
+
+
+def _command(bench: Bench) -> float:
+    """Seconds that `nerkd annotate` takes, each sentence asked and constrained, labels exported."""
+    folder = Path(tempfile.mkdtemp(dir=bench.scratch))
+    write_corpus(folder / "in.jsonl", bench.documents)
+    command = [sys.executable, "-c", "from nerkd_local.cli.main import main; main()", "annotate", "bench_lines"]
+    command += [str(folder / "in.jsonl"), "--output", str(folder / "out"), "--set", f"engine.model={bench.model}"]
+    command += ["--set", "deduplicate=false", "--set", "free_first=false", "--examples", str(bench.corpus)]
+    return _timed(command, dict(os.environ))
+
+
+def _timed(command: list[str], environment: dict[str, str]) -> float:
+    began = time.perf_counter()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command[:4])} ... ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return time.perf_counter() - began
+
+
+def scripted_part(bench: Bench, results: dict[str, Any], sizes: tuple[int, ...]) -> None:
+    """The scripted engine, one process a size so that peak memory is its own, on one core."""
+    say("\n## Scripted: parse + align + store without a model, one core\n")
+    found = {}
+    for size in sizes:
+        command = [sys.executable, __file__, "--scripted-size", str(size), "--corpus", str(bench.corpus)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            ["taskset", "-c", "0", *command], capture_output=True, text=True, check=True, env=environment
+        )
+        found[size] = json.loads(done.stdout.splitlines()[-1])
+        say(
+            f"{size:>9,} sentences: {found[size]['rate']:,.0f} sentences/s, exported at {found[size]['export_rate']:,.0f}/s, "
+            f"peak memory {found[size]['peak_mib']:,.0f} MiB, resumed in {found[size]['resume_s']:.2f} s"
+        )
+    growth = found[max(sizes)]["peak_mib"] - found[min(sizes)]["peak_mib"]
+    results["scripted"] = {"sizes": found, "memory_growth_mib": growth}
+    say(f"peak memory grows by {growth:,.0f} MiB from {min(sizes):,} to {max(sizes):,} sentences")
+
+
+def scripted_run(corpus: Path, size: int) -> dict[str, Any]:
+    """Annotate `size` sentences with the scripted engine, export them, and resume the finished store."""
+    from nerkd_local.annotate.engines.start import start_engine
+    from nerkd_local.annotate.export import export
+    from nerkd_local.annotate.settings import ScriptedSettings
+
+    base = list(read_corpus(CorpusSettings(path=corpus)))
+
+    def documents() -> Iterator[Document]:
+        for number in range(size):
+            document = base[number % len(base)]
+            words = [document.text[start:end] for start, end in document.tokens]
+            yield from_words(f"s:{number}", [*words, f"n{number}"])  # no two texts are the same
+
+    settings = load_settings(AnnotatorSettings, configs_folder("annotators") / "bench_lines.yaml", [])
+    settings = settings.model_copy(update={"engine": ScriptedSettings(script="mixed")})
+    job = prepare_job(settings)
+    engine = start_engine(settings.engine)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_corpus(folder / "corpus.jsonl", documents())
+        with SentenceFile(folder / "corpus.jsonl", folder / "index") as sentences:
+            with AnswerStore(folder / "answers.sqlite") as store:
+                annotation = Annotation(
+                    sentences, job, engine, store, store.open_run(job.identity()), Watch(StringIO())
+                )
+                began = time.perf_counter()
+                annotation.ask()
+                store.commit()
+                took = time.perf_counter() - began
+                speed = annotation.speed()
+        began = time.perf_counter()
+        with (
+            SentenceFile(folder / "corpus.jsonl", folder / "index") as sentences,
+            AnswerStore(folder / "answers.sqlite") as store,
+        ):
+            run_id = store.open_run(job.identity())
+            annotation = Annotation(sentences, job, engine, store, run_id, Watch(StringIO()))
+            resumed = time.perf_counter() - began
+            assert not len(annotation.agenda.asked)
+            began = time.perf_counter()
+            export(sentences, job, store, run_id, folder, {})
+            exported = time.perf_counter() - began
+    return {
+        "rate": size / took,
+        "export_rate": size / exported,
+        "resume_s": resumed,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "time": speed["time"],
+    }
+
+
+def in_turns(ways: dict[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+    """Each way once a round, so that what else the machine does falls on all alike."""
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, run in ways.items():
+            rates[name].append(run())
+    return rates
+
+
+def ratio(rates: dict[str, list[float]], over: str, under: str) -> list[float]:
+    """Ratios round by round."""
+    return [left / right for left, right in zip(rates[over], rates[under], strict=True)]
+
+
+def shown(ratios: list[float]) -> str:
+    """The median with the spread."""
+    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+
+
+def table(rates: dict[str, list[float]], more: dict[str, dict[str, float]] | None = None) -> None:
+    """Median and spread of sentences a second, as Markdown."""
+    more = more or {}
+    say("| | sentences/s | least to most |" + "".join(f" {name} |" for name in more))
+    say("|---|---|---|" + "---|" * len(more))
+    for name, found in rates.items():
+        extra = "".join(f" {column[name]:.1f} |" for column in more.values())
+        say(f"| {name} | {statistics.median(found):.1f} | {min(found):.1f} to {max(found):.1f} |{extra}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="parts 1 to 3 on fewer sentences, one round")
+    parser.add_argument("--model", type=Path, default=SHARED / "models" / "bench-annotator")
+    parser.add_argument("--corpus", type=Path, default=SHARED / "data" / "conll2003" / "dev.conll")
+    parser.add_argument("--sentences", type=int, help="default 2000, with --quick 500")
+    parser.add_argument("--repeats", type=int, help="rounds in turns, default 5, with --quick 2")
+    parser.add_argument("--parts", nargs="+", choices=["engine", "batch", "scripted"])
+    parser.add_argument("--output", type=Path, help="write everything as JSON, too")
+    parser.add_argument("--scripted-size", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.scripted_size:
+        print(json.dumps(scripted_run(arguments.corpus, arguments.scripted_size)))
+        return
+    count = arguments.sentences or (500 if arguments.quick else 2000)
+    parts = arguments.parts or (["engine", "batch"] if arguments.quick else ["engine", "batch", "scripted"])
+    documents = list(islice(read_corpus(CorpusSettings(path=arguments.corpus)), count))
+    results: dict[str, Any] = {"machine": describe_cpu(), "sentences": len(documents)}
+    say(f"# Annotation speed on {results['machine']}")
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(
+            arguments.model,
+            arguments.corpus,
+            documents[:200],
+            documents,
+            Path(scratch),
+            arguments.repeats or (2 if arguments.quick else 5),
+        )
+        if "engine" in parts:
+            engine_part(bench, results)
+        if "batch" in parts:
+            batch_part(bench, results)
+        if "scripted" in parts:
+            scripted_part(bench, results, (10_000, 1_000_000))
+    results["seconds"] = round(time.perf_counter() - began, 1)
+    say(f"\n{results['seconds']:,.0f} s in all")
+    if arguments.output:
+        arguments.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
