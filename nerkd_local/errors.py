@@ -39,7 +39,9 @@ class InputError(NerkdError):
 
 
 class InterruptedRun(NerkdError):
-    """Stopped on request (Ctrl-C, SIGTERM, SIGUSR1, SIGHUP) or cut off from a server; what is finished is kept."""
+    """Stopped on request (Ctrl-C, SIGTERM, SIGUSR1, SIGHUP), cut off from a server, or out of room on the disk; what is
+    finished is kept.
+    """
 
     exit_code = 3
 

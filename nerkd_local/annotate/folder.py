@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,8 @@ def ask_missing(
     finally:
         if annotation.watch.sentences:
             speed = annotation.speed()
-            with (folder / "speed.jsonl").open("a", encoding="utf-8") as stream:
+            # a disk without room for this line must not hide that the store found none
+            with suppress(OSError), (folder / "speed.jsonl").open("a", encoding="utf-8") as stream:
                 stream.write(json_line(speed))
             say(describe_speed(speed))
     return annotation.run_id

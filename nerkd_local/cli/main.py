@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import signal
 import sys
@@ -71,8 +72,12 @@ def main() -> None:
         code = error.exit_code
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        click.echo(f"nerkd: {place}{error.strerror or error}", err=True)
-        code = InputError.exit_code
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # nothing is wrong with what was asked for
+            click.echo(f"nerkd: {place}{error.strerror}; make room, and the same command goes on", err=True)
+            code = InterruptedRun.exit_code
+        else:
+            click.echo(f"nerkd: {place}{error.strerror or error}", err=True)
+            code = InputError.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("nerkd: interrupted; the same command goes on from what is stored", err=True)
         code = InterruptedRun.exit_code
