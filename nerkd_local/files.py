@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from io import BufferedRandom
 from pathlib import Path
 from typing import IO, Any
 
@@ -132,16 +133,18 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(text: str) -> Any:
-    """JSON, strictly: repeated keys, NaN, infinities and lone surrogates raise ValueError."""
+    """JSON, strictly: repeated keys, NaN, infinities and lone surrogates (escaped or not) raise ValueError.
+
+    So do numbers of more digits than Python reads (4,300), and what is nested too deeply for it.
+    """
     try:
         value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite_float)
+        # an escape can smuggle half a character in that the text itself does not hold
+        (json.dumps(value, ensure_ascii=False) if "\\u" in text else text).encode("utf-8")
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if "\\u" in text:  # only an escape can smuggle half a character in
-        try:
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-        except UnicodeEncodeError:
-            raise ValueError("a lone surrogate, half a character, is escaped in a string") from None
+    except UnicodeEncodeError:
+        raise ValueError("a lone surrogate, half a character, stands in a string") from None
     return value
 
 
@@ -173,9 +176,17 @@ def atomic_writer(path: Path) -> Iterator[IO[str]]:
         yield stream
 
 
+@contextmanager
+def atomic_binary_writer(path: Path) -> Iterator[BufferedRandom]:
+    """As `atomic_writer`, for bytes, which can be read again from the stream before the block ends."""
+    with _atomic_stream(path, mode="w+b") as stream:
+        assert isinstance(stream, BufferedRandom)
+        yield stream
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a binary file atomically."""
-    with _atomic_stream(path, mode="wb") as stream:
+    with atomic_binary_writer(path) as stream:
         stream.write(content)
 
 

@@ -79,7 +79,13 @@ def test_a_nul_an_unknown_encoding_and_a_missing_file_are_refused(tmp_path: Path
         lines(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", '{"a": 1, "a": 2}', '{"a": NaN}', '{"a": 1e999}', '"\\ud800"', "[" * 10**5])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", '{"a": 1, "a": 2}', '{"a": NaN}', '{"a": 1e999}', "[" * 10**5, "1" * 5_000),
+        *('"\\ud800"', '"\\ude00\\ud83d"', '"\ud800"', '{"\\ud800": 1}'),
+    ],
+)
 def test_json_that_json_itself_leaves_open_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  (which text it has is the parser's business)
         parse_json(text)

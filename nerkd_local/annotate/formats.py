@@ -13,6 +13,9 @@ from typing import Protocol
 
 from nerkd_local.files import parse_json
 
+LONGEST_ANSWER = 100_000
+"""In characters, without the reasoning before it. A longer answer is no list of mentions; nothing of it is read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mention:
@@ -104,9 +107,11 @@ class Json:
         return json.dumps({"entities": entities}, ensure_ascii=False)
 
     def parse(self, text: str) -> Answer:
+        if _is_deep(text):
+            return Answer((), malformed=1)
         try:
             value = parse_json(_without_fence(text))
-        except (ValueError, RecursionError):
+        except ValueError:
             return Answer((), malformed=1)
         entities = value.get("entities") if isinstance(value, dict) else None
         if not isinstance(entities, list):
@@ -144,6 +149,29 @@ def _json_mention(entity: object) -> Mention | None:
     if not isinstance(text, str) or not isinstance(label, str) or not text.strip() or not label.strip():
         return None
     return Mention(text.strip(), label.strip())
+
+
+_DEEPEST = 100
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
+
+
+def _is_deep(text: str) -> bool:
+    """Whether JSON is nested deeper than any answer is.
+
+    How deep Python itself reads depends on the calls it stands in, and an answer has to read the same everywhere.
+    """
+    if text.count("{") + text.count("[") <= _DEEPEST:
+        return False
+    depth = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        piece = match[0]
+        if piece in "{[":
+            depth += 1
+            if depth > _DEEPEST:
+                return True
+        elif piece in "}]":
+            depth -= 1
+    return False
 
 
 def _without_fence(text: str) -> str:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "`": "'", "–": "-", "—": "-", "‐": "-", "‑": "-"})
+
+
+_MOST_MARKS = 30
+"""So many combining marks belong to one character, as in the Unicode Standard's Stream-Safe Text Format (annex 15).
+
+Putting a run of them into order takes a time that grows with its length squared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,7 @@ def fold(text: str) -> Folded:
     while position < len(text):
         end = position + 1
         # a base character and its combining marks compose together, so NFC and NFD text fold alike
-        while end < len(text) and unicodedata.combining(text[end]):
+        while end < len(text) and end - position <= _MOST_MARKS and unicodedata.combining(text[end]):
             end += 1
         for character in _fold_cluster(text[position:end]):
             if character == " " and (not folded or folded[-1] == " "):
@@ -44,6 +51,7 @@ def fold(text: str) -> Folded:
     return Folded("".join(folded), tuple(starts), tuple(ends))
 
 
+@lru_cache(maxsize=8192)
 def _fold_cluster(cluster: str) -> str:
     plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", cluster).casefold()).translate(_QUOTES)
     return "".join(

@@ -16,7 +16,7 @@ from functools import cached_property
 import jinja2
 
 from nerkd_local.annotate.completer import Message
-from nerkd_local.annotate.formats import Answer, Format, Mention
+from nerkd_local.annotate.formats import LONGEST_ANSWER, Answer, Format, Mention
 from nerkd_local.annotate.reasoning import allow_steps, allow_thinking, skip_steps, skip_thinking
 from nerkd_local.annotate.settings import LabelDefinition, PromptName, Thinking
 from nerkd_local.fingerprints import digest, hash_order
@@ -105,12 +105,14 @@ class Prompt:
     def read(self, text: str, *, constrained: bool) -> Answer:
         """The mentions in what a model wrote, `constrained` or not. Never raises: what cannot be read is counted.
 
-        Thinking that never ended holds no answer, and is one malformed piece.
+        Thinking that never ended holds no answer, and is one malformed piece; so is an answer that is far too long.
         """
         answer = skip_thinking(text, self.thinking, constrained=constrained)
-        if answer is None:
+        if answer is not None and self.has_steps:
+            answer = skip_steps(answer)
+        if answer is None or len(answer) > LONGEST_ANSWER:
             return Answer((), malformed=1)
-        return self.format.parse(skip_steps(answer) if self.has_steps else answer)
+        return self.format.parse(answer)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -32,7 +32,8 @@ _PREFIXES: dict[Thinking, str] = {
 }
 _ENDS: dict[Thinking, re.Pattern[str]] = {
     "tags": re.compile("</think>"),
-    "channels": re.compile(r"<\|channel\|>final[^\n]*?<\|message\|>"),
+    # what stands between is a word or two; without a bound a text full of `final` takes its length squared
+    "channels": re.compile(r"<\|channel\|>final[^\n]{0,100}?<\|message\|>"),
 }
 
 

@@ -55,6 +55,7 @@ def aligned(words: str, *mentions: str) -> tuple[list[str], list[str]]:
         ("Germany's team", ["LOC:Germany"], ["0:LOC:Germany's"], ["repaired"]),
         ("RUSSIA won", ["LOC:US"], [], ["hallucinated"]),
         ("Indians won", ["LOC:Indian"], [], ["hallucinated"]),
+        ("xBonn Kiel", ["LOC:Bonn Kiel"], [], ["hallucinated"]),
         # verbatim on token borders goes before widening
         ("Bonn-based Bonn", ["LOC:Bonn"], ["11:LOC:Bonn"], ["accepted"]),
         ("x", [], [], []),

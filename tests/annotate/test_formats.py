@@ -26,6 +26,12 @@ PER = "PER"
         ("", [], 1),
         ("Here you are:\nPER\tAnn", [("Ann", PER)], 1),
         ("PER\tAnn\nNONE", [("Ann", PER)], 1),
+        # only a newline ends a line: a text may hold what other tools take for one
+        ("PER\tAnn\u2028Lee\r\nPER\tBo\fX\nPER\tC\x85D", [("Ann\u2028Lee", PER), ("Bo\fX", PER), ("C\x85D", PER)], 0),
+        ("\r\nPER\tAnn\r\n\r\n", [("Ann", PER)], 0),
+        ("PER\tAnn\rLee", [("Ann\rLee", PER)], 0),
+        ("PER\tAnn\r\n\r\nPER\tBo", [("Ann", PER), ("Bo", PER)], 1),
+        ("PER\t\ud800", [("\ud800", PER)], 0),
     ],
 )
 def test_lines(text: str, mentions: list[tuple[str, str]], malformed: int) -> None:
@@ -49,6 +55,19 @@ def test_lines(text: str, mentions: list[tuple[str, str]], malformed: int) -> No
         ("NaN", [], 1),
         ("", [], 1),
         ("[" * 100_000, [], 1),
+        ('{"\\u0061":' * 990 + "1" + "}" * 990, [], 1),
+        ('{"entities": [], "n": ' + "[" * 99 + "]" * 99 + "}", [], 0),
+        ('{"entities": [], "n": ' + "[" * 100 + "]" * 100 + "}", [], 1),
+        ('{"entities": [{"text": "\\"' + "[" * 200 + '", "type": "PER"}]}', [('"' + "[" * 200, PER)], 0),
+        ('{"entities": [' + ", ".join(['{"text": "Ann", "type": "PER"}'] * 200) + "]}", [("Ann", PER)] * 200, 0),
+        ('{"entities": [], "n": ' + "1" * 5_000 + "}", [], 1),  # more digits than Python reads
+        ('{"entities": [], "n": 1e999}', [], 1),
+        ('{"entities": [{"text": "\\ud800", "type": "PER"}]}', [], 1),
+        ('{"entities": [{"text": "\ud800", "type": "PER"}]}', [], 1),
+        ('{"entities": [{"text": "\\ud83d\\ude00", "type": "PER"}]}', [("😀", PER)], 0),
+        ('{"entities": [{"text": "Ann", "type": "PER", "type": "PER"}]}', [], 1),
+        ('{"entities": [{"text": 1, "type": "PER"}, {"text": "Ann", "type": null}, [[]], NaN]}', [], 1),
+        ('\ufeff{"entities": []}', [], 1),
     ],
 )
 def test_json(text: str, mentions: list[tuple[str, str]], malformed: int) -> None:

@@ -35,6 +35,8 @@ FINAL = "<|channel|>final<|message|>"
         ("channels", f"{ANALYSIS}{FINAL}PER\tAnn", "PER\tAnn"),
         ("channels", f"{FINAL}PER\tAnn", "PER\tAnn"),
         ("channels", "<|channel|>final <|constrain|>json<|message|>{}", "{}"),
+        ("channels", f"<|channel|>final {'x' * 99}<|message|>NONE", "NONE"),
+        ("channels", f"<|channel|>final {'x' * 100}<|message|>NONE", None),  # what stands between is a word or two
         ("channels", "<|channel|>analysis<|message|>PER\tAnn", None),
         ("channels", "PER\tAnn", None),
     ],
