@@ -62,8 +62,9 @@ def test_imports_point_down(path: Path) -> None:
 @pytest.mark.parametrize(
     ("library", "home"),
     [
-        ("vllm", "annotate/engines/vllm_inprocess.py"),
+        ("vllm", "annotate/engines/vllm_"),
         ("openai", "annotate/engines/openai_http.py"),
+        ("tenacity", "annotate/engines/openai_http.py"),
         ("accelerate", "train"),
         ("matplotlib", "report/"),
     ],

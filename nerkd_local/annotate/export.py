@@ -7,7 +7,6 @@ exports the same bytes as one that was not.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -79,7 +78,8 @@ def _labelled(document: Document, answer: StoredAnswer | None, job: AnnotationJo
     ledger.mentions.update(reading.mentions)
     # the raw tags and confidences of a student that labelled this text before would speak for it still
     meta = {key: value for key, value in document.meta.items() if key not in (RAW_TAGS, CONFIDENCES)}
-    return replace(document, spans=reading.spans, meta={**meta, "status": reading.state, "mentions": reading.mentions})
+    meta |= {"status": reading.state, "mentions": reading.mentions}
+    return Document(document.id, document.text, document.tokens, reading.spans, meta)
 
 
 def _with_answers(

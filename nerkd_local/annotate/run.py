@@ -20,7 +20,7 @@ from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.fingerprints import text_key
 from nerkd_local.records import Document
 from nerkd_local.stopping import StopRequest, listen_for_stop
-from nerkd_local.store.answers import AnswerStore, StoredAnswer
+from nerkd_local.store.answers import AnswerStore, StoredAnswer, storable
 
 
 class Annotation:
@@ -134,7 +134,7 @@ class Annotation:
                 completion.key,
                 document.id,
                 text_key(document.text),
-                completion.text,
+                storable(completion.text),
                 completion.finish_reason,
                 completion.prompt_tokens,
                 completion.output_tokens,
@@ -144,8 +144,8 @@ class Annotation:
         with watch.time("parse"):
             reading = read_answer(
                 document,
-                completion.text,
-                completion.finish_reason,
+                answer.answer,
+                answer.finish_reason,
                 job.prompt,
                 self._labels,
                 constrained=job.constrained,

@@ -26,10 +26,10 @@ apart     the server keeps it (vLLM with --reasoning-parser; gpt-oss on any vLLM
 """
 
 
-class VllmSettings(Settings):
-    """vLLM in this process, on the GPUs it sees, or on the CPU where there is none."""
+class ModelSettings(Settings):
+    """A model's folder on this machine, and how vLLM computes with it."""
 
-    kind: Literal["vllm"] = "vllm"
+    kind: Literal["vllm", "serve"]
     model: Path
     max_model_len: Annotated[int, Field(ge=16)] | None = None
     """Prompt plus answer, in tokens; the model's own limit where it is not given."""
@@ -50,6 +50,15 @@ class VllmSettings(Settings):
     enforce_eager: bool | None = None
     """Run without compilation; where it is not given: on the CPU only (compiling there needs a C++ compiler)."""
     seed: int = 0
+
+
+class VllmSettings(ModelSettings):
+    """vLLM's own engine, without a server, on the GPUs that this process sees, or on the CPU where there is none."""
+
+    kind: Literal["vllm"] = "vllm"
+    engines: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Copies of the model, each in a process of its own on `tensor_parallel_size` GPUs of its own; the questions are
+    shared out among them. `auto`: as many as the GPUs suffice for; one on the CPU."""
 
 
 def _base_url(url: str) -> str:
@@ -83,11 +92,29 @@ class ServerSettings(Settings):
     seed: int | None = None
     """Sent with every question. Where it is not given, a server draws as it likes: of interest with a temperature."""
     in_flight: Annotated[int, Field(ge=1, le=512)] = 64
+    """Questions out at the same time, at most; fewer while the server says that it has too many."""
+    timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    """How long one answer may take."""
+    retries: Annotated[int, Field(ge=0)] = 5
+    """Further attempts where a server does not answer or is overloaded, with growing pauses (8 s at most, after what
+    it asks for itself)."""
+
+
+class ServeSettings(ModelSettings):
+    """A `vllm serve` of the run's own: started on this machine's loopback interface, asked over HTTP, ended with it."""
+
+    kind: Literal["serve"] = "serve"
+    data_parallel_size: Annotated[int, Field(ge=1)] = 1
+    """Copies of the model, each on `tensor_parallel_size` GPUs of its own; the server shares the questions out."""
+    in_flight: Annotated[int, Field(ge=1, le=4096)] = 256
     """Questions out at the same time; the server decodes them together."""
     timeout_s: Annotated[float, Field(gt=0)] = 600.0
     """How long one answer may take."""
     retries: Annotated[int, Field(ge=0)] = 5
-    """Further attempts where a server does not answer or is overloaded, with growing pauses (8 s at most)."""
+    """Further attempts where the server runs and does not answer, with growing pauses (8 s at most). A server that
+    ended is started again."""
+    startup_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
+    """How long it may take to start: large models are read for minutes, and compiled for more."""
 
 
 class ReplaySettings(Settings):
@@ -98,7 +125,29 @@ class ReplaySettings(Settings):
     """JSON lines with `text` and `answer`, or a folder of such files."""
 
 
-EngineSettings = VllmSettings | ServerSettings | ReplaySettings
+class ScriptedSettings(Settings):
+    """A fake engine without a model: answers by script from the text, faults among them. For rehearsals and tests."""
+
+    kind: Literal["scripted"] = "scripted"
+    script: Literal["none", "capitals", "mixed"] = "mixed"
+    """`none`: no text has a mention. `capitals`: every capitalised word is one. `mixed`: and by the text's hash some
+    answers are out of the format, repeat or invent mentions, are cut off or go round in circles."""
+    labels: Annotated[tuple[str, ...], Field(min_length=1)] = ("PER", "ORG", "LOC", "MISC")
+    """The types it gives; which one a word gets depends on its length."""
+    in_flight: Annotated[int, Field(ge=1)] = 64
+    seed: int = 0
+    """In which order it answers; of no influence on the answers."""
+    answers_a_second: Annotated[float, Field(gt=0)] | None = None
+    """Its pace; as fast as it can where it is not given."""
+    slow_start_s: Annotated[float, Field(ge=0)] = 0.0
+    dies_on: str | None = None
+    """A regular expression: asked a text that holds it, the engine's process kills itself."""
+    own_process: bool = False
+    """In a process of its own, as vLLM's engines are."""
+    engines: Annotated[int, Field(ge=1)] = 1
+
+
+EngineSettings = VllmSettings | ServeSettings | ServerSettings | ReplaySettings | ScriptedSettings
 """Whatever can stand behind the annotation interface, told apart by `kind`."""
 
 

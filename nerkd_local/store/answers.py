@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import filelock
 import numpy as np
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.fingerprints import digest_json
 from nerkd_local.store.filesystem import refuse_network
+from nerkd_local.store.seal import break_seal, is_sealed
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -52,7 +53,7 @@ _COLUMNS = "sentence_no, sentence_id, text_key, answer, finish_reason, prompt_to
 
 
 class StoredAnswer(NamedTuple):
-    """One answer: `sentence_no` is the sentence's place in the corpus (from 0), `text_key` its text's (`text_key`).
+    """One answer, `storable`: `sentence_no` is the sentence's place in the corpus (from 0), `text_key` its text's (`text_key`).
 
     `copy_of` is the sentence of the same text that was asked in its place; a copy has cost no tokens.
     """
@@ -111,9 +112,11 @@ class AnswerStore:
             refuse_network(path)
             self._lock = self._only_writer()
         try:
-            self._database = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}", isolation_level=None, uri=True
-            )
+            if not read_only:
+                break_seal(path.parent)
+            # nobody writes a sealed file, and one on a network file system cannot be locked: no locks then
+            mode = "rwc" if not read_only else "ro&immutable=1" if is_sealed(path) else "ro"
+            self._database = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", isolation_level=None, uri=True)
             self._prepare()
         except BaseException as error:
             if "_database" in self.__dict__:
@@ -146,7 +149,7 @@ class AnswerStore:
             self._database.executescript(_SCHEMA)
             self._database.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
 
-    def __enter__(self) -> AnswerStore:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -197,10 +200,9 @@ class AnswerStore:
 
         A group is committed when it is large or old enough: see `commit_if_old` for when nothing more comes.
         """
-        if not self._waiting:
+        if answers and not self._waiting:
             self._write("BEGIN IMMEDIATE")
         for answer in answers:
-            answer = _storable(answer)
             self._write(
                 "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (run_id, *answer, answer.crc32())
             )
@@ -288,10 +290,10 @@ class AnswerStore:
         return int(count)
 
 
-def _storable(answer: StoredAnswer) -> StoredAnswer:
-    """The answer without halves of characters, which a server's JSON can hold and no UTF-8 text can."""
+def storable(text: str) -> str:
+    """The text without halves of characters, which a server's JSON can hold and no UTF-8 text can."""
     try:
-        answer.answer.encode("utf-8")
+        text.encode("utf-8")
     except UnicodeEncodeError:
-        return answer._replace(answer=answer.answer.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-    return answer
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -46,16 +46,17 @@ def annotate_command(
     return [*command, "--output", str(output), "--set", f"engine={written}"]
 
 
-def start(command: list[str]) -> subprocess.Popen[bytes]:
-    """The command in the background, quiet, in a process group of its own."""
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+def start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """The command in the background, in a process group of its own; what it says is in `log`."""
+    with log.open("wb") as stream:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
 
 
 def acknowledged(store: Path) -> dict[int, int]:

@@ -32,7 +32,7 @@ from nerkd_local.annotate.settings import SamplingSettings
 from nerkd_local.corpus.jsonl import document_from_json, document_to_json, read_documents
 from nerkd_local.files import json_line, read_json
 from nerkd_local.fingerprints import text_key
-from nerkd_local.store.answers import AnswerStore, StoredAnswer
+from nerkd_local.store.answers import AnswerStore, StoredAnswer, storable
 
 sys.path.insert(0, str(Path(__file__).parent))
 from hostile import BATCH, LABELS, Case, job_settings, make_case
@@ -145,7 +145,14 @@ def _check_export(cases: list[Case], job: AnnotationJob, tally: Tally) -> None:
         with AnswerStore(folder / "store.sqlite") as store:
             run_id = store.open_run(job.identity())
             for place, case in enumerate(cases):
-                answer = (case.document.id, text_key(case.document.text), case.answer, case.finish_reason, 1, 1)
+                answer = (
+                    case.document.id,
+                    text_key(case.document.text),
+                    storable(case.answer),
+                    case.finish_reason,
+                    1,
+                    1,
+                )
                 store.add(run_id, StoredAnswer(place, *answer))
             stored = [answer.answer for answer in store.answers(run_id)]
             ledger = export(documents, job, store, run_id, folder, {})

@@ -27,15 +27,16 @@ _WATCHED_S = 0.02
 
 def kill_once(command: list[str], store: Path, how: str, draw: random.Random, seconds: float) -> tuple[bool, int]:
     """Run the command and kill it; returns whether it was killed (it may end before), and the records lost."""
+    log = store.parent.with_suffix(".log")
     if how == "moment":
-        process = start(command)
+        process = start(command, log)
         deadline = time.monotonic() + draw.uniform(0, seconds)
     else:
         calls = {"sync": "fdatasync,fsync", "write": "pwrite64"}[how]
         # a short run has a few dozen of the first, and hundreds of the second
         number = draw.randint(1, {"sync": 40, "write": 900}[how])
         inject = f"inject={calls}:signal=SIGKILL:when={number}"
-        process = start(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", inject, *command])
+        process = start(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", inject, *command], log)
         deadline = time.monotonic() + 60
     before: dict[int, int] = {}
     while process.poll() is None and time.monotonic() < deadline:
@@ -46,7 +47,7 @@ def kill_once(command: list[str], store: Path, how: str, draw: random.Random, se
     code = process.wait()
     killed = code == -signal.SIGKILL or (how != "moment" and code == 128 + signal.SIGKILL)
     if not killed and code != 0:
-        raise SystemExit(f"the command ended by itself with {code}")
+        raise SystemExit(f"the command ended by itself with {code}: {log.read_text()}")
     return killed, lost(before, acknowledged(store))
 
 

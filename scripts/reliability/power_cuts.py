@@ -66,7 +66,7 @@ def cut_once(
     with file_system(folder) as point:
         output = point / "out"
         command = annotate_command(corpus, output, synchronous=synchronous)
-        process = start(command)
+        process = start(command, folder / "log")
         moment = time.monotonic() + draw.uniform(0.3, 1) * seconds
         before: dict[int, int] = {}
         while time.monotonic() < moment and process.poll() is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,15 +17,23 @@ MODEL = "fake-model"
 
 @dataclass
 class Reply:
-    """What goes back: a status, a body (bytes as they are, anything else as JSON), more headers."""
+    """What goes back: a status, a body (bytes as they are, anything else as JSON), more headers.
+
+    Of a `cut_off` reply half the body comes, of one that is `reset` nothing.
+    """
 
     body: Any
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    cut_off: bool = False
+    reset: bool = False
 
 
 HANG = Reply(None, status=0)
 """No reply at all: the connection is kept until the client hangs up."""
+
+RESET = Reply(None, reset=True)
+"""The connection is torn down in place of a reply."""
 
 Script = Callable[[dict[str, Any]], Reply]
 
@@ -61,8 +70,9 @@ class _HttpServer(ThreadingHTTPServer):
 class FakeOpenAIServer:
     """Serves while the block lasts. `script` answers each chat request, after `obey` where `obedient`."""
 
-    def __init__(self, script: Script, *, models: Reply | None = None, obedient: bool = True) -> None:
+    def __init__(self, script: Script, *, models: Reply | None = None, obedient: bool = True, port: int = 0) -> None:
         self.script = script
+        self.port = port
         self.obedient = obedient
         self.models = models or Reply({"data": [{"id": MODEL}]})
         self.bodies: list[dict[str, Any]] = []
@@ -77,7 +87,7 @@ class FakeOpenAIServer:
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     def __enter__(self) -> FakeOpenAIServer:
-        self._server = _HttpServer(("127.0.0.1", 0), self._handler())
+        self._server = _HttpServer(("127.0.0.1", self.port), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         return self
@@ -90,6 +100,8 @@ class FakeOpenAIServer:
     def reply(self, path: str, body: dict[str, Any] | None, headers: dict[str, str]) -> Reply:
         with self._lock:
             self.headers.append(headers)
+            if path == "/health":
+                return Reply({})
             if body is None:
                 return self.models if path == "/v1/models" else refusal("no such page", 404)
             self.bodies.append(body)
@@ -123,6 +135,12 @@ class FakeOpenAIServer:
                 finally:
                     with fake._lock:
                         fake.open -= 1
+                if reply.reset:
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.close_connection = True
+                    for open_end in (self.rfile, self.wfile, self.connection):
+                        open_end.close()
+                    return
                 content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
                 headers = {"content-type": "application/json", "content-length": str(len(content))} | reply.headers
                 try:
@@ -130,7 +148,8 @@ class FakeOpenAIServer:
                     for name, value in headers.items():
                         self.send_header(name.replace("_", "-"), value)
                     self.end_headers()
-                    self.wfile.write(content)
+                    self.wfile.write(content[: len(content) // 2] if reply.cut_off else content)
+                    self.close_connection = self.close_connection or reply.cut_off
                 except OSError:  # the client did not wait
                     self.close_connection = True
 

