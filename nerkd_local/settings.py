@@ -13,7 +13,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from nerkd_local.errors import InputError, nearest
-from nerkd_local.files import read_text, write_text
+from nerkd_local.files import read_json, read_text, write_text
 
 
 def _entity_type(name: str) -> str:
@@ -68,6 +68,17 @@ def make_settings(cls: type[S], **values: Any) -> S:
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, item['loc']))}: {_reason(item)}" for item in error.errors(include_url=False)]
         raise InputError("; ".join(problems)) from None
+
+
+def load_json_settings(cls: type[S], path: Path) -> S:
+    """The settings object in a JSON file. Raises InputError, in one line with the file, where it is none."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise InputError(f"a JSON {type(value).__name__}; an object is needed", path=path)
+    try:
+        return make_settings(cls, **value)
+    except InputError as error:
+        raise InputError(error.problem, path=path) from None
 
 
 def find_named(name: str, folder: Path) -> Path:

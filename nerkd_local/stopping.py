@@ -27,6 +27,14 @@ class StopRequest:
         return self.requested
 
 
+_listening: list[StopRequest] = []
+
+
+def is_stopping() -> bool:
+    """Whether somebody has asked to stop, and a `listen_for_stop` block, of whichever thread, is about to end for it."""
+    return any(_listening)
+
+
 @contextmanager
 def listen_for_stop() -> Iterator[StopRequest]:
     """Within the block the signals set the flag instead of ending the process; afterwards all is as before.
@@ -45,9 +53,11 @@ def listen_for_stop() -> Iterator[StopRequest]:
         number for number in STOP_SIGNALS if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
     ]
     before = {number: signal.signal(number, note) for number in listened}
+    _listening.append(request)
     try:
         yield request
     finally:
+        _listening.remove(request)
         for number, handler in before.items():
             signal.signal(number, handler)
 

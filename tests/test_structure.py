@@ -67,6 +67,7 @@ def test_imports_point_down(path: Path) -> None:
         ("tenacity", "annotate/engines/openai_http.py"),
         ("accelerate", "train"),
         ("matplotlib", "report/"),
+        ("pyarrow", "annotate/exports.py"),
     ],
 )
 def test_a_heavy_library_is_imported_in_one_place(library: str, home: str) -> None:

@@ -19,11 +19,11 @@ from nerkd_local.annotate.job import SYSTEM_ROLE, AnnotationJob
 from nerkd_local.annotate.prompts import Prompt, choose_demonstrations
 from nerkd_local.annotate.run import Annotation
 from nerkd_local.annotate.sentences import SentenceFile
-from nerkd_local.annotate.settings import AnnotatorSettings, VllmSettings
+from nerkd_local.annotate.settings import AnnotatorSettings, ModelSettings
 from nerkd_local.annotate.watch import Watch, describe_speed
 from nerkd_local.corpus.jsonl import write_documents
 from nerkd_local.errors import InputError
-from nerkd_local.files import json_line, read_json
+from nerkd_local.files import json_line, read_json, sync_folder
 from nerkd_local.fingerprints import digest_file
 from nerkd_local.records import Document
 from nerkd_local.store.answers import AnswerStore, Work
@@ -38,18 +38,22 @@ def write_corpus(path: Path, documents: Iterable[Document]) -> int:
     new = path.with_suffix(".new.jsonl")
     count = write_documents(new, documents)
     try:
-        if path.exists() and not _begins_with(new, path):
-            raise InputError("holds another corpus; annotate this one into another folder", path=path)
+        check_grown(new, path)
         if not path.exists() or new.stat().st_size > path.stat().st_size:
             new.replace(path)
+            sync_folder(path.parent)
     finally:
         new.unlink(missing_ok=True)
     return count
 
 
-def _begins_with(longer: Path, shorter: Path) -> bool:
-    with longer.open("rb") as left, shorter.open("rb") as right:
-        return all(left.read(len(piece)) == piece for piece in iter(lambda: right.read(1 << 20), b""))
+def check_grown(corpus: Path, before: Path) -> None:
+    """Raise InputError if there was a corpus before, and this one does not begin with it."""
+    if not before.exists():
+        return
+    with corpus.open("rb") as left, before.open("rb") as right:
+        if not all(left.read(len(piece)) == piece for piece in iter(lambda: right.read(1 << 20), b"")):
+            raise InputError("holds another corpus; annotate this one into another folder", path=before)
 
 
 def annotate_folder(
@@ -71,12 +75,8 @@ def annotate_folder(
     InterruptedRun (see `Annotation.ask`).
     """
     job = prepare_job(settings, pool, seed=seed)
-    inputs = {
-        "run": job.identity(),
-        "corpus_sha256": digest_file(corpus),
-        "alignment_version": ALIGNMENT_VERSION,
-    }
-    finished = _finished_export(folder, inputs)
+    inputs = export_inputs(job.identity(), digest_file(corpus))
+    finished = finished_export(folder, inputs)
     if finished is not None:
         return finished
     if settled:
@@ -210,19 +210,29 @@ def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _finished_export(folder: Path, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
+def export_inputs(run: Mapping[str, Any], corpus_sha256: str) -> dict[str, Any]:
+    """What an export is made from, as its ledger names it."""
+    return {"run": run, "corpus_sha256": corpus_sha256, "alignment_version": ALIGNMENT_VERSION}
+
+
+def finished_export(folder: Path, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
     """The ledger of a whole export made from these inputs, if the folder holds one."""
     if not (folder / "ledger.json").exists() or not (folder / "annotations.jsonl").exists():
         return None
     ledger: dict[str, Any] = read_json(folder / "ledger.json")
-    run, earlier = dict(inputs["run"]), dict(ledger["inputs"]["run"])
-    roles = (run.pop(SYSTEM_ROLE, True), earlier.pop(SYSTEM_ROLE, True))
-    same = same_engine(run.pop("engine"), earlier.pop("engine")) and run == earlier
-    same = same and (None in roles or roles[0] == roles[1])
+    same = same_run(inputs["run"], ledger["inputs"]["run"])
     rest = [name for name in inputs if name != "run"]
     same = same and all(inputs[name] == ledger["inputs"][name] for name in rest)
     whole = ledger["annotations_sha256"] == digest_file(folder / "annotations.jsonl")
     return ledger if same and whole else None
+
+
+def same_run(now: Mapping[str, Any], earlier: Mapping[str, Any]) -> bool:
+    """Whether two jobs' identities can be of one run: what an absent engine leaves unknown is no difference."""
+    run, other = dict(now), dict(earlier)
+    roles = (run.pop(SYSTEM_ROLE, True), other.pop(SYSTEM_ROLE, True))
+    same = same_engine(run.pop("engine"), other.pop("engine")) and run == other
+    return same and (None in roles or roles[0] == roles[1])
 
 
 def prepare_job(settings: AnnotatorSettings, pool: Sequence[Document] = (), *, seed: int = 0) -> AnnotationJob:
@@ -255,7 +265,7 @@ def _find_system_role(settings: AnnotatorSettings) -> bool | None:
     """Whether instructions can be a system message; None where only a model that is not here could tell."""
     if settings.system_role != "auto":
         return settings.system_role
-    if not isinstance(settings.engine, VllmSettings):
+    if not isinstance(settings.engine, ModelSettings):
         return True
     if not is_present(settings.engine):
         return None

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nerkd_local.corpus.jsonl import document_from_json, read_documents
-from nerkd_local.files import read_json, write_json
+from nerkd_local.files import atomic_binary_writer, read_json, write_json
 from nerkd_local.fingerprints import digest_file, text_key
 from nerkd_local.records import Document
 
@@ -71,10 +71,9 @@ class SentenceFile:
         table, facts = folder / "index.npy", folder / "index.json"
         wanted = {"version": _VERSION, "corpus_sha256": self.sha256}
         if not (facts.exists() and table.exists() and read_json(facts) == wanted):
-            folder.mkdir(parents=True, exist_ok=True)
-            new = folder / "index.new.npy"
-            np.save(new, _read_index(path))
-            new.replace(table)
+            # on the disk before the facts say so: else a power cut may leave the facts about an empty table
+            with atomic_binary_writer(table) as stream:
+                np.save(stream, _read_index(path))
             write_json(facts, wanted)
         index = np.load(table, mmap_mode="r")
         self._offsets = index[:, 0]

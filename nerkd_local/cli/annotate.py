@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 
 import click
 
-from nerkd_local.cli.options import PATH, corpus_format, overrides
+from nerkd_local.cli.options import PATH, corpus_format, export_formats, overrides
 
 
 @click.command(name="annotate")
@@ -17,6 +16,13 @@ from nerkd_local.cli.options import PATH, corpus_format, overrides
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many sentences.")
 @click.option("--examples", type=PATH, help="Human-labelled corpus to draw the prompt's worked examples from.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws the worked examples.")
+@click.option(
+    "--shard", metavar="I/N", help="Only this part of CORPUS, into OUTPUT/shard-I-of-N; see nerkd store merge."
+)
+@click.option("--scratch", type=PATH, help="Local folder to work in; what is stored is copied to OUTPUT at the end.")
+@click.option("--plan", "plan", type=click.IntRange(1), is_flag=False, flag_value=64, metavar="[COUNT]",
+              help="Ask about 64 sentences (or COUNT) and predict what the rest takes.")  # fmt: skip
+@export_formats("--export")
 @corpus_format
 @overrides
 def command(
@@ -26,38 +32,46 @@ def command(
     limit: int | None,
     examples: Path | None,
     seed: int,
+    shard: str | None,
+    scratch: Path | None,
+    plan: int | None,
+    exports: tuple[str, ...],
     format: str,
     encoding: str,
     overrides: tuple[str, ...],
 ) -> None:
     """Label CORPUS with ANNOTATOR (a name in configs/annotators, or a YAML file).
 
-    Labels that CORPUS carries are not looked at. Started again, it asks only what is not stored yet.
+    Labels that CORPUS carries are not looked at. Started again, it asks only what is not stored yet. What is finished
+    is sealed: `sha256sum -c SHA256SUMS` in OUTPUT checks it.
     """
-    from nerkd_local.annotate.engines.start import LazyEngine, check_engine
-    from nerkd_local.annotate.folder import annotate_folder, write_corpus
-    from nerkd_local.annotate.ledger import describe
+    from nerkd_local.annotate.command import AnnotateCommand
+    from nerkd_local.annotate.selection import Selection
     from nerkd_local.annotate.settings import AnnotatorSettings
+    from nerkd_local.annotate.shards import parse_shard
     from nerkd_local.config.folders import configs_folder
-    from nerkd_local.corpus.checks import check_labels
-    from nerkd_local.corpus.readers import read_corpus
-    from nerkd_local.corpus.settings import CorpusSettings
-    from nerkd_local.files import write_json
-    from nerkd_local.settings import find_named, load_settings, make_settings, save_settings
+    from nerkd_local.settings import find_named, load_settings, make_settings
 
-    # everything that can be wrong is looked at before anything is written
+    if shard and (plan or exports):
+        raise click.UsageError(
+            "a shard has no forecast or labels of its own: leave out --shard, or export when merging"
+        )
     settings = load_settings(AnnotatorSettings, find_named(annotator, configs_folder("annotators")), overrides)
-    if not (output / "ledger.json").exists():  # a finished annotation needs its engine no more
-        check_engine(settings.engine)
-    source = make_settings(CorpusSettings, path=corpus, format=format, encoding=encoding)
-    pool = list(read_corpus(CorpusSettings(path=examples))) if examples else []
-    if examples:
-        check_labels(pool, settings.labels, examples)
-    write_corpus(output / "corpus.jsonl", islice(read_corpus(source), limit))
-    save_settings(settings, output / "annotator.yaml")
-    selection = {"corpus": corpus, "format": format, "encoding": encoding, "limit": limit}
-    selection |= {"examples": examples, "seed": seed}
-    write_json(output / "selection.json", {key: str(v) if isinstance(v, Path) else v for key, v in selection.items()})
-    with LazyEngine(settings.engine) as engine:
-        click.echo(describe(annotate_folder(output / "corpus.jsonl", output, settings, engine, pool, seed=seed)))
-    click.echo(f"labels -> {output / 'annotations.jsonl'}", err=True)
+    selection = make_settings(
+        Selection, corpus=corpus, format=format, encoding=encoding, limit=limit, examples=examples, seed=seed
+    )
+    command = AnnotateCommand(
+        settings=settings,
+        selection=selection,
+        output=output,
+        scratch=scratch,
+        exports=exports,
+        say=lambda line: click.echo(line, err=True),
+    )
+    if shard:
+        click.echo(command.annotate_shard(parse_shard(shard)))
+    elif plan:
+        click.echo(command.plan(plan))
+    else:
+        click.echo(command.annotate())
+        click.echo(f"labels -> {output / 'annotations.jsonl'}", err=True)

@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "Show the whole flow in minutes, with nothing from outside.",
     "run": "Run a whole experiment: annotate, train under every regimen, score, tabulate.",
     "annotate": "Label a corpus with an annotator.",
+    "store": "Merge, inspect, verify and export stored annotations.",
     "plan": "Fix which examples every training step sees under a regimen.",
     "train": "Train one student on a plan, through accelerate launch.",
     "predict": "Label a sentence, a file or a folder of text with a trained student.",
@@ -81,4 +82,6 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("nerkd: interrupted; the same command goes on from what is stored", err=True)
         code = InterruptedRun.exit_code
+    # Python gives signals back to the system while it ends: a notice that the time is up would kill what is done
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     sys.exit(code if isinstance(code, int) else 0)

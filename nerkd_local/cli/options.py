@@ -38,3 +38,14 @@ def corpus_format(function: F) -> F:
         show_default=True,
         help="What the corpus is; auto goes by its extension.",
     )(function)
+
+
+def export_formats(flag: str) -> Callable[[F], F]:
+    """An option, any number of times, for what labels are written as beside the JSON lines."""
+    return click.option(
+        flag,
+        "exports",
+        type=click.Choice(["conll", "parquet"]),
+        multiple=True,
+        help="Write the labels in this format too, beside the JSON lines. May be repeated.",
+    )

@@ -146,8 +146,9 @@ class AnswerStore:
         if not self._read_only:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute(f"PRAGMA synchronous={self.SYNCHRONOUS}")
-            self._database.executescript(_SCHEMA)
-            self._database.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
+            if not version:  # a store that is there stays, to the byte, what it is until something is added
+                self._database.executescript(_SCHEMA)
+                self._database.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
 
     def __enter__(self) -> Self:
         return self
@@ -163,9 +164,18 @@ class AnswerStore:
                 self._lock.release()
 
     def seal(self) -> None:
-        """Commit, and leave the database one single file without a log beside it, fit to be copied."""
+        """Commit, and bring everything into the database's one file, fit to be hashed and copied once it is closed.
+
+        The file stays in WAL mode: to change that nobody may be reading it, and to open it again would change it back.
+        Raises InterruptedRun if somebody has been reading for so long that the log cannot be emptied.
+        """
         self.commit()
-        self._write("PRAGMA journal_mode=DELETE")
+        (busy, _, _) = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise InterruptedRun(
+                f"{self.path}: another program is reading it, so its log cannot be emptied; end that, and the same "
+                "command goes on"
+            )
 
     def open_run(self, settings: Mapping[str, Any]) -> int:
         """The number of the run with exactly these settings, begun now if there is none."""

@@ -3,9 +3,9 @@
     python scripts/bench/annotate.py --quick                     # the first three parts, minutes on two cores
     python scripts/bench/annotate.py --output results.json      # everything, as the README's table has it
 
-1. engine   `nerkd annotate` (its engine in a process of its own, answers stored durably) over bare `LLM.chat` on the same
-            prompts and sampling; both engines warm, measured in turns
-2. formats  tokens and time a sentence by answer format, and what the constraint costs: on every answer, and where needed
+1. engine   `nerkd annotate` (its engine in a process of its own, answers stored durably) over bare `LLM.chat` on the
+            same prompts and sampling; both engines warm, measured in turns
+2. formats  tokens and time a sentence by answer format, and what the constraint costs, on every answer and where needed
 3. batch    `nerkd annotate` over `vllm run-batch` on the same requests, as commands, engine start included and not
 4. scripted no model at all: what parsing, aligning and storing take, memory from 10^4 to 10^6 sentences, and resuming
 
@@ -18,88 +18,38 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from io import StringIO
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from rates import in_turns, ratio, say, shown, table
 
 from nerkd_local import offline, threads
 
 offline.seal()
 threads.wait_politely()
 
+from workload import Bench, annotate_once  # noqa: E402
+
 from nerkd_local.annotate.completer import Completer  # noqa: E402
 from nerkd_local.annotate.engines.start import open_engine  # noqa: E402
-from nerkd_local.annotate.folder import prepare_job, write_corpus  # noqa: E402
+from nerkd_local.annotate.folder import write_corpus  # noqa: E402
 from nerkd_local.annotate.job import AnnotationJob  # noqa: E402
-from nerkd_local.annotate.run import Annotation  # noqa: E402
-from nerkd_local.annotate.sentences import SentenceFile  # noqa: E402
-from nerkd_local.annotate.settings import AnnotatorSettings, VllmSettings  # noqa: E402
-from nerkd_local.annotate.watch import Watch  # noqa: E402
-from nerkd_local.config.folders import configs_folder  # noqa: E402
+from nerkd_local.annotate.settings import VllmSettings  # noqa: E402
 from nerkd_local.corpus.readers import read_corpus  # noqa: E402
 from nerkd_local.corpus.settings import CorpusSettings  # noqa: E402
 from nerkd_local.machine import describe_cpu  # noqa: E402
-from nerkd_local.records import Document, from_words  # noqa: E402
-from nerkd_local.settings import load_settings  # noqa: E402
-from nerkd_local.store.answers import AnswerStore  # noqa: E402
+from nerkd_local.records import Document  # noqa: E402
 
 SHARED = Path(__file__).parents[3] / "shared"
 REPOSITORY = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What is measured on: documents, the folder for scratch files, how often each is timed."""
-
-    model: Path
-    corpus: Path
-    pool: list[Document]
-    documents: list[Document]
-    scratch: Path
-    repeats: int
-
-    def settings(self, format: str, *overrides: str) -> AnnotatorSettings:
-        return load_settings(
-            AnnotatorSettings,
-            configs_folder("annotators") / f"bench_{format}.yaml",
-            [f"engine.model={self.model}", *overrides],
-        )
-
-    def job(self, format: str, **changes: Any) -> AnnotationJob:
-        return replace(prepare_job(self.settings(format), self.pool), **changes)
-
-
-def say(line: str) -> None:
-    print(line, flush=True)
-
-
-def annotate_once(bench: Bench, job: AnnotationJob, engine: Completer, *, deduplicate: bool) -> dict[str, Any]:
-    """One whole run into a fresh store, its index made before; returns its speed."""
-    folder = Path(tempfile.mkdtemp(dir=bench.scratch))
-    write_corpus(folder / "corpus.jsonl", bench.documents)
-    with (
-        SentenceFile(folder / "corpus.jsonl", folder / "index") as sentences,
-        AnswerStore(folder / "answers.sqlite") as store,
-    ):
-        began = time.perf_counter()
-        run_id = store.open_run(job.identity())
-        watch = Watch(StringIO())
-        annotation = Annotation(sentences, job, engine, store, run_id, watch, deduplicate=deduplicate)
-        annotation.ask()
-        store.commit()
-        took = time.perf_counter() - began
-    shutil.rmtree(folder)
-    return {**annotation.speed(), "rate": len(bench.documents) / took}
 
 
 class BareEngine:
@@ -139,7 +89,33 @@ def engine_part(bench: Bench, results: dict[str, Any]) -> None:
     say(f"\n## Engine: {len(bench.documents):,} sentences, {bench.repeats} rounds in turns, lines\n")
     settings = bench.settings("lines")
     assert isinstance(settings.engine, VllmSettings)
-    bare, engine = BareEngine(settings.engine), open_engine(settings.engine)
+    bare = BareEngine(settings.engine)
+    try:
+        _engine_part(bench, bare, results)
+    finally:
+        bare.close()
+
+
+def _engine_part(bench: Bench, bare: BareEngine, results: dict[str, Any]) -> None:
+    engine = open_engine(bench.settings("lines").engine)
+    try:
+        rates = _against_bare(bench, bare, engine)
+        bare.close()
+        pairs = {
+            "without de-duplication, constrained": ("nerkd annotate, constrained", "LLM.chat, constrained"),
+            "without de-duplication, free": ("nerkd annotate, free", "LLM.chat, free"),
+            "as it comes": ("nerkd annotate, as it comes", "LLM.chat, constrained"),
+        }
+        results["engine"] = {"rates": rates, "ratios": {name: ratio(rates, *pair) for name, pair in pairs.items()}}
+        say("")
+        for name, value in results["engine"]["ratios"].items():
+            say(f"nerkd annotate over LLM.chat, {name}: {shown(value)}")
+        formats_part(bench, engine, results)
+    finally:
+        engine.close()
+
+
+def _against_bare(bench: Bench, bare: BareEngine, engine: Completer) -> dict[str, list[float]]:
     always, needed = bench.job("lines", free_first=False), bench.job("lines")
     free = bench.job("lines", constrained=False)
     ways: dict[str, Callable[[], float]] = {
@@ -153,19 +129,8 @@ def engine_part(bench: Bench, results: dict[str, Any]) -> None:
     bare.rate(warm.documents, always)
     annotate_once(warm, needed, engine, deduplicate=True)
     rates = in_turns(ways, bench.repeats)
-    bare.close()
     table(rates)
-    pairs = {
-        "without de-duplication, constrained": ("nerkd annotate, constrained", "LLM.chat, constrained"),
-        "without de-duplication, free": ("nerkd annotate, free", "LLM.chat, free"),
-        "as it comes": ("nerkd annotate, as it comes", "LLM.chat, constrained"),
-    }
-    results["engine"] = {"rates": rates, "ratios": {name: ratio(rates, *pair) for name, pair in pairs.items()}}
-    say("")
-    for name, value in results["engine"]["ratios"].items():
-        say(f"nerkd annotate over LLM.chat, {name}: {shown(value)}")
-    formats_part(bench, engine, results)
-    engine.close()
+    return rates
 
 
 def formats_part(bench: Bench, engine: Completer, results: dict[str, Any]) -> None:
@@ -274,100 +239,20 @@ def scripted_part(bench: Bench, results: dict[str, Any], sizes: tuple[int, ...])
     say("\n## Scripted: parse + align + store without a model, one core\n")
     found = {}
     for size in sizes:
-        command = [sys.executable, __file__, "--scripted-size", str(size), "--corpus", str(bench.corpus)]
+        command = [sys.executable, str(Path(__file__).with_name("scripted.py")), str(bench.corpus), str(size)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
             ["taskset", "-c", "0", *command], capture_output=True, text=True, check=True, env=environment
         )
         found[size] = json.loads(done.stdout.splitlines()[-1])
+        one = found[size]
         say(
-            f"{size:>9,} sentences: {found[size]['rate']:,.0f} sentences/s, exported at {found[size]['export_rate']:,.0f}/s, "
-            f"peak memory {found[size]['peak_mib']:,.0f} MiB, resumed in {found[size]['resume_s']:.2f} s"
+            f"{size:>9,} sentences: {one['rate']:,.0f} sentences/s, exported at {one['export_rate']:,.0f}/s, "
+            f"peak memory {one['peak_mib']:,.0f} MiB, resumed in {one['resume_s']:.2f} s"
         )
     growth = found[max(sizes)]["peak_mib"] - found[min(sizes)]["peak_mib"]
     results["scripted"] = {"sizes": found, "memory_growth_mib": growth}
     say(f"peak memory grows by {growth:,.0f} MiB from {min(sizes):,} to {max(sizes):,} sentences")
-
-
-def scripted_run(corpus: Path, size: int) -> dict[str, Any]:
-    """Annotate `size` sentences with the scripted engine, export them, and resume the finished store."""
-    from nerkd_local.annotate.engines.start import start_engine
-    from nerkd_local.annotate.export import export
-    from nerkd_local.annotate.settings import ScriptedSettings
-
-    base = list(read_corpus(CorpusSettings(path=corpus)))
-
-    def documents() -> Iterator[Document]:
-        for number in range(size):
-            document = base[number % len(base)]
-            words = [document.text[start:end] for start, end in document.tokens]
-            yield from_words(f"s:{number}", [*words, f"n{number}"])  # no two texts are the same
-
-    settings = load_settings(AnnotatorSettings, configs_folder("annotators") / "bench_lines.yaml", [])
-    settings = settings.model_copy(update={"engine": ScriptedSettings(script="mixed")})
-    job = prepare_job(settings)
-    engine = start_engine(settings.engine)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_corpus(folder / "corpus.jsonl", documents())
-        with SentenceFile(folder / "corpus.jsonl", folder / "index") as sentences:
-            with AnswerStore(folder / "answers.sqlite") as store:
-                annotation = Annotation(
-                    sentences, job, engine, store, store.open_run(job.identity()), Watch(StringIO())
-                )
-                began = time.perf_counter()
-                annotation.ask()
-                store.commit()
-                took = time.perf_counter() - began
-                speed = annotation.speed()
-        began = time.perf_counter()
-        with (
-            SentenceFile(folder / "corpus.jsonl", folder / "index") as sentences,
-            AnswerStore(folder / "answers.sqlite") as store,
-        ):
-            run_id = store.open_run(job.identity())
-            annotation = Annotation(sentences, job, engine, store, run_id, Watch(StringIO()))
-            resumed = time.perf_counter() - began
-            assert not len(annotation.agenda.asked)
-            began = time.perf_counter()
-            export(sentences, job, store, run_id, folder, {})
-            exported = time.perf_counter() - began
-    return {
-        "rate": size / took,
-        "export_rate": size / exported,
-        "resume_s": resumed,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "time": speed["time"],
-    }
-
-
-def in_turns(ways: dict[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
-    """Each way once a round, so that what else the machine does falls on all alike."""
-    rates: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(repeats):
-        for name, run in ways.items():
-            rates[name].append(run())
-    return rates
-
-
-def ratio(rates: dict[str, list[float]], over: str, under: str) -> list[float]:
-    """Ratios round by round."""
-    return [left / right for left, right in zip(rates[over], rates[under], strict=True)]
-
-
-def shown(ratios: list[float]) -> str:
-    """The median with the spread."""
-    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
-
-
-def table(rates: dict[str, list[float]], more: dict[str, dict[str, float]] | None = None) -> None:
-    """Median and spread of sentences a second, as Markdown."""
-    more = more or {}
-    say("| | sentences/s | least to most |" + "".join(f" {name} |" for name in more))
-    say("|---|---|---|" + "---|" * len(more))
-    for name, found in rates.items():
-        extra = "".join(f" {column[name]:.1f} |" for column in more.values())
-        say(f"| {name} | {statistics.median(found):.1f} | {min(found):.1f} to {max(found):.1f} |{extra}")
 
 
 def main() -> None:
@@ -379,11 +264,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, help="rounds in turns, default 5, with --quick 2")
     parser.add_argument("--parts", nargs="+", choices=["engine", "batch", "scripted"])
     parser.add_argument("--output", type=Path, help="write everything as JSON, too")
-    parser.add_argument("--scripted-size", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.scripted_size:
-        print(json.dumps(scripted_run(arguments.corpus, arguments.scripted_size)))
-        return
     count = arguments.sentences or (500 if arguments.quick else 2000)
     parts = arguments.parts or (["engine", "batch"] if arguments.quick else ["engine", "batch", "scripted"])
     documents = list(islice(read_corpus(CorpusSettings(path=arguments.corpus)), count))

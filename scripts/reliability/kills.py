@@ -13,13 +13,11 @@ import argparse
 import random
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
 from annotating import acknowledged, annotate_command, exported, lost, start, write_texts
 
 _WATCHED_S = 0.02

@@ -15,14 +15,12 @@ import os
 import random
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
 from annotating import acknowledged, annotate_command, exported, lost, start, write_texts
 
 _EXT4_IOC_SHUTDOWN = 0x8004587D
@@ -77,8 +75,10 @@ def cut_once(
         process.wait()
         mount_again(point, folder / "disk.img")
         gone = lost(before, acknowledged(output / "answers.sqlite"))
-        done = subprocess.run(command, capture_output=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         whole = done.returncode == 0 and exported(output) == exported(folder.parent / "whole")
+        if not whole:
+            print(f"\nended with {done.returncode}: {done.stderr.strip()[-500:]}")
     (folder / "disk.img").unlink()
     return len(before), gone, whole
 

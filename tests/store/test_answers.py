@@ -113,3 +113,32 @@ def test_a_kill_loses_nothing_that_was_committed(tmp_path: Path) -> None:
         kept = [row.sentence_no for row in store.answers(store.open_run({}))]
     assert kept[:701] == list(range(701))
     assert kept == list(range(len(kept)))
+
+
+def test_a_store_that_is_only_opened_and_sealed_again_stays_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    for _ in range(2):
+        with AnswerStore(path) as store:
+            run = store.open_run({"x": 1})
+            store.add(run, answer(0))
+            store.seal()
+        content = path.read_bytes()
+        assert not path.with_name("a.sqlite-wal").exists()
+    with AnswerStore(path) as store:
+        assert store.open_run({"x": 1}) == run
+        store.seal()
+    assert path.read_bytes() == content
+
+
+def test_sealing_does_not_mind_a_reader_that_is_connected(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with AnswerStore(path) as store:
+        store.add(store.open_run({}), answer(0))
+        store.commit()
+        reader = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+        assert reader.execute("SELECT count(*) FROM answers").fetchone() == (1,)
+        store.seal()
+        (copy := tmp_path / "copy.sqlite").write_bytes(path.read_bytes())
+        reader.close()
+    with AnswerStore(copy) as other:
+        assert other.count(1) == 1

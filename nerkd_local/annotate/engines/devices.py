@@ -7,14 +7,17 @@ granted. These are plain functions of what was found, so that they hold on machi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from nerkd_local.annotate.settings import ModelSettings, VllmSettings
 from nerkd_local.errors import InputError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _JOB = "SLURM_JOB_ID"
+_GPU_NAME = re.compile(r"\d+|(?:GPU|MIG)-.+")
 _BFLOAT16_SINCE = (8, 0)
 
 
@@ -60,22 +63,31 @@ def check_devices(settings: ModelSettings, devices: Devices, environment: Mappin
         )
 
 
-def share_devices(settings: VllmSettings, environment: Mapping[str, str], nodes: int) -> list[dict[str, str]]:
-    """For each engine to start, what its environment has beside this one's: its own GPUs of those granted.
+def visible_gpus(environment: Mapping[str, str], nodes: int) -> list[str]:
+    """The GPUs that a process may see, by the names that CUDA_VISIBLE_DEVICES has for them.
 
-    The GPUs are those that CUDA_VISIBLE_DEVICES names, or as many as the machine has device `nodes` for. Raises
-    InputError if there are fewer than the settings ask for.
+    That variable counts where it is set, and as CUDA reads it: up to the first name that is none (`-1`, Slurm's
+    `NoDevFiles`). Otherwise they are the first of the machine, as many as it has device `nodes` for.
     """
-    granted = environment.get(VISIBLE)
-    gpus = [name for name in granted.split(",") if name] if granted is not None else [str(n) for n in range(nodes)]
+    if VISIBLE not in environment:
+        return [str(number) for number in range(nodes)]
+    names = (name.strip() for name in environment[VISIBLE].split(","))
+    return list(takewhile(_GPU_NAME.fullmatch, names))
+
+
+def share_gpus(settings: VllmSettings, gpus: Sequence[str], environment: Mapping[str, str]) -> list[dict[str, str]]:
+    """For each engine to start, what its environment has beside this one's: its own GPUs of the visible ones.
+
+    Without GPUs, or with one engine, nothing is added. Raises InputError if there are fewer than the settings ask for.
+    """
     group = settings.tensor_parallel_size
     engines = max(1, len(gpus) // group) if settings.engines == "auto" else settings.engines
     if engines == 1 or not gpus:
         return [{} for _ in range(engines)]
     if engines * group > len(gpus):
         raise InputError(
-            f"engine.engines is {engines}, each on {group} of the GPUs, but {_count(len(gpus))} visible"
-            f"{_granted(environment)}; lower it, or leave it at auto"
+            f"engine.engines is {engines}, with {group} of the GPUs each (engine.tensor_parallel_size), but "
+            f"{_count(len(gpus))} visible{_granted(environment)}; lower it, or leave it at auto"
         )
     return [{VISIBLE: ",".join(gpus[number * group : (number + 1) * group])} for number in range(engines)]
 

@@ -1,31 +1,44 @@
-"""Several engines as one: each takes questions as it has room, and answers arrive as they come."""
+"""Several engines as one: each is asked as it has room, and answers arrive as they come."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing
 
 from nerkd_local.annotate.completer import END, Completer, Completion, End, Request
 
+_Answers = queue.SimpleQueue[tuple["_Lane", Completion | BaseException]]
+
 
 class Parallel:
-    """Completers side by side, a thread each. Questions are drawn in the caller's thread alone."""
+    """Completers side by side, a thread each. Requests are drawn, and answers handed on, in the caller's thread."""
 
     def __init__(self, engines: Sequence[Completer]) -> None:
         self._engines = list(engines)
+        self._lanes: list[_Lane] = []
 
     @property
     def in_flight(self) -> int:
-        """See `Completer`. Starts the engines, all at the same time."""
-        _in_threads(_start, self._engines)
-        return sum(engine.in_flight for engine in self._engines)  # what a start raised is raised again here
+        """See `Completer`. Starts the engines, all at the same time; raises what the first of them raises."""
+        counts = [0] * len(self._engines)
+
+        def start(number: int) -> None:
+            counts[number] = self._engines[number].in_flight
+
+        _side_by_side(start, len(self._engines))
+        return sum(counts)
 
     def complete(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
-        """See `Completer`. An error of one engine ends the whole, after the answers that came before it."""
-        answers: queue.SimpleQueue[tuple[int, Completion | BaseException]] = queue.SimpleQueue()
-        lanes = [_Lane(number, engine, answers) for number, engine in enumerate(self._engines)]
+        """See `Completer`. An error of one engine ends the whole, after the answers that came before it.
+
+        Where the caller stops early, each engine stops at its next answer.
+        """
+        assert self.in_flight
+        self._wait_for_lanes()
+        answers: _Answers = queue.SimpleQueue()
+        lanes = self._lanes = [_Lane(engine, answers) for engine in self._engines]
         source = iter(requests)
         exhausted = False
         try:
@@ -38,96 +51,108 @@ class Parallel:
                         break
                     else:
                         lane.ask(request)
-                if not any(lane.out for lane in lanes):
-                    continue
-                number, answer = answers.get()
-                if isinstance(answer, BaseException):
-                    raise answer
-                lanes[number].out -= 1
-                yield answer
+                for lane in lanes:
+                    lane.start()
+                if any(lane.out for lane in lanes):
+                    lane, answer = answers.get()
+                    if isinstance(answer, BaseException):
+                        raise answer
+                    lane.out -= 1
+                    yield answer
         finally:
             for lane in lanes:
-                lane.end()
+                lane.leave()
 
     def close(self) -> None:
         """Close all of them, side by side: one that takes long keeps no other waiting."""
-        _in_threads(lambda engine: engine.close(), self._engines)
+        _side_by_side(lambda number: self._engines[number].close(), len(self._engines))
+        self._wait_for_lanes()
 
-
-class _Left(Exception):
-    """The caller stopped early."""
+    def _wait_for_lanes(self) -> None:
+        """Let the threads of an earlier call end: an engine answers one caller at a time."""
+        for lane in self._lanes:
+            lane.join()
+        self._lanes = []
 
 
 class _Lane:
-    """One engine with its thread, what waits for it, and how much of what it was asked is out."""
+    """One engine with its thread, and how many requests it has been asked and not answered (`out`)."""
 
-    def __init__(
-        self, number: int, engine: Completer, answers: queue.SimpleQueue[tuple[int, Completion | BaseException]]
-    ) -> None:
-        self._number = number
+    def __init__(self, engine: Completer, answers: _Answers) -> None:
         self._engine = engine
         self._answers = answers
         self._waiting: queue.SimpleQueue[Request | End] = queue.SimpleQueue()
-        self._left = False
-        self.out = 0
         self._capacity = engine.in_flight
-        self._thread = threading.Thread(target=self._run, name=f"nerkd-engine-{number}", daemon=True)
-        self._thread.start()
+        self._left = False
+        self._thread: threading.Thread | None = None
+        self._asked = 0  # the engine, and not answered yet
+        self.out = 0
 
     @property
     def room(self) -> int:
-        """How many more questions it takes."""
+        """How many more requests it takes."""
         return self._capacity - self.out
 
     def ask(self, request: Request) -> None:
-        """Hand it one question."""
+        """Hand it one request."""
         self.out += 1
         self._waiting.put(request)
 
-    def end(self) -> None:
-        """No more questions come; what is out is not waited for."""
+    def start(self) -> None:
+        """Have the engine begin, if it has something to begin with: as much as it takes, not the first request."""
+        if self.out and self._thread is None:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+
+    def leave(self) -> None:
+        """No more requests come, and no answer is waited for."""
         self._left = True
         self._waiting.put(END)
-        self._thread.join()
+
+    def join(self) -> None:
+        """Wait until the engine has nothing to do with these requests any more."""
+        if self._thread is not None:
+            self._thread.join()
 
     def _run(self) -> None:
-        out = 0
-
-        def requests() -> Iterator[Request | None]:
-            nonlocal out
-            while True:
-                if self._left and out:
-                    raise _Left
-                try:
-                    request = self._waiting.get(block=out == 0)
-                except queue.Empty:
-                    yield None
-                    continue
-                if request is END:
-                    if out:
-                        raise _Left
-                    return
-                out += 1
-                yield request
-
         try:
-            for completion in self._engine.complete(requests()):
-                out -= 1
-                self._answers.put((self._number, completion))
-        except _Left:
-            pass
+            with closing(self._engine.complete(self._requests())) as completions:  # type: ignore[type-var]
+                for completion in completions:
+                    self._asked -= 1
+                    self._answers.put((self, completion))
+                    if self._left:
+                        return
         except BaseException as error:
-            self._answers.put((self._number, error))
+            self._answers.put((self, error))
+
+    def _requests(self) -> Iterator[Request | None]:
+        """What was handed to it, for the engine: it waits for a request only where it has none to answer."""
+        while not self._left:
+            try:
+                request = self._waiting.get(block=not self._asked)
+            except queue.Empty:
+                yield None
+                continue
+            if request is END:
+                return
+            self._asked += 1
+            yield request
 
 
-def _start(engine: Completer) -> None:
-    with suppress(Exception):  # met again by whoever asks the engine
-        assert engine.in_flight
+def _side_by_side(work: Callable[[int], None], count: int) -> None:
+    """Do `work` with each number at the same time, and raise the first error of it once all have ended."""
+    errors: list[BaseException] = []
 
+    def run(number: int) -> None:
+        try:
+            work(number)
+        except BaseException as error:
+            errors.append(error)
 
-def _in_threads(work: Callable[[Completer], None], engines: Sequence[Completer]) -> None:
-    threads = [threading.Thread(target=work, args=(engine,)) for engine in engines]
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    if errors:
+        raise errors[0]

@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 PATIENCE_S = 30.0
@@ -26,12 +27,16 @@ class EngineProcesses:
     def __init__(self) -> None:
         self._others = set(multiprocessing.active_children())
 
+    def started(self) -> list[BaseProcess]:
+        """Those of them that live, and that this process has started itself."""
+        return [child for child in multiprocessing.active_children() if child not in self._others]
+
     def end(self, shutdown: Callable[[], None], *, patience_s: float = PATIENCE_S) -> None:
         """Call `shutdown`, then wait until the engine's processes and all that they started are gone.
 
         What is not gone in time is killed. An engine without processes of its own is just shut down.
         """
-        started = [child for child in multiprocessing.active_children() if child not in self._others]
+        started = self.started()
         below = [process for child in started for process in _descendants(child.pid)]
         shutdown()
         for child in started:

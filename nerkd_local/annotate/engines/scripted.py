@@ -81,7 +81,7 @@ class ScriptedCompleter:
         answer = form.write(mentions)
         reason: FinishReason = "stop"
         if fault == "badly formed" and request.constraint is None:
-            answer = f"Sure! Here is what I found: {answer}"
+            answer = f"Sure! Here is what I found:\n{answer}"
         elif fault == "going round":
             last = mentions[-1:] or [Mention(text, self._settings.labels[0])]
             answer = form.write([*mentions[:-1], *last * (_TURNS if request.stop_loops else request.max_tokens)])

@@ -7,7 +7,6 @@ shares the questions out), and where the engine's start-up code must not run in 
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import socket
 import subprocess
@@ -25,6 +24,7 @@ from pathlib import Path
 from nerkd_local.annotate.completer import Completion, EngineDied, Request
 from nerkd_local.annotate.engines.control_tokens import known_control_tokens
 from nerkd_local.annotate.engines.lifeline import ENGINE_OWNER
+from nerkd_local.annotate.engines.logs import last_words, tell
 from nerkd_local.annotate.engines.openai_http import ServerCompleter
 from nerkd_local.annotate.engines.processes import end_session
 from nerkd_local.annotate.engines.server_trouble import one_line
@@ -36,16 +36,6 @@ from nerkd_local.files import local_model, read_json
 _PROGRAM = "nerkd_local.annotate.engines.vllm_server"
 _LOOK_EVERY_S = 0.2
 _SAY_EVERY_S = 30.0
-_READ_OF_LOG = 64 * 1024
-
-# what vLLM's processes put in front of their lines, and colours
-_PREFIX = re.compile(r"\x1b\[[0-9;]*m|^\([A-Za-z0-9_ =]+\) ?|^(?:ERROR|INFO|WARNING) [\d-]+ [\d:]+ \[[^\]]*\] ?")
-_CAUSE = re.compile(r"^[A-Za-z_.]*(?:Error|Exception)\b.*: (?!Engine core initialization failed)")
-
-
-def tell(line: str) -> None:
-    """Print to stderr."""
-    print(line, file=sys.stderr, flush=True)
 
 
 class VllmServer:
@@ -257,24 +247,3 @@ def _control_tokens(model: Path) -> tuple[str, ...]:
     except (ValueError, OSError) as error:
         raise InputError(f"its tokenizer cannot be read ({one_line(str(error))})", path=model) from None
     return tuple(sorted(known_control_tokens(tokenizer)))
-
-
-def last_words(log: Path) -> str:
-    """The line of a log that says most about an end: the last that names an error and its cause, or the last."""
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - _READ_OF_LOG))
-            text = stream.read().decode("utf-8", "replace")
-    except OSError as error:
-        return f"its log cannot be read ({error.strerror})"
-    lines = [line for line in (_bare(line) for line in text.splitlines()) if line]
-    causes = [line for line in lines if _CAUSE.match(line)]
-    return one_line((causes or lines or ["it printed nothing"])[-1])
-
-
-def _bare(line: str) -> str:
-    """A line without what was put in front of it."""
-    before = None
-    while line != before:
-        before, line = line, _PREFIX.sub("", line.strip())
-    return line

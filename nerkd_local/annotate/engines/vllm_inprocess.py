@@ -1,4 +1,4 @@
-"""vLLM in this process: requests are fed while answers stream out.
+"""vLLM in this process, which is a worker's as a rule: requests are fed while answers stream out.
 
 `LLM.generate` and `LLM.chat` return only when everything has ended, so a killed job would lose all of it;
 here requests are enqueued and the engine is stepped, and each answer is handed on as it finishes.
@@ -7,8 +7,11 @@ here requests are enqueued and the engine is stepped, and each answer is handed 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterable, Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from nerkd_local.annotate.completer import END, Completion, EngineDied, FinishRe
 from nerkd_local.annotate.engines.control_tokens import blank_control_tokens, known_control_tokens
 from nerkd_local.annotate.engines.devices import Devices, check_devices, describe_cast
 from nerkd_local.annotate.engines.lifeline import ENGINE_OWNER
+from nerkd_local.annotate.engines.logs import tell
 from nerkd_local.annotate.engines.loops import LOOP
 from nerkd_local.annotate.engines.processes import EngineProcesses
 from nerkd_local.annotate.engines.refusals import says_too_long
@@ -30,7 +34,7 @@ _QUEUE_PER_SEQUENCE = 2
 _NUMA_NODES = Path("/sys/devices/system/node")
 
 _GPU_HINT = (
-    "; what it printed above says why (too little free GPU memory is answered with a smaller "
+    "; what it printed says why (too little free GPU memory is answered with a smaller "
     "engine.gpu_memory_utilization or engine.max_model_len, or with fewer programs on that GPU)"
 )
 
@@ -38,10 +42,11 @@ _GPU_HINT = (
 class VllmCompleter:
     """One engine, started when the object is made (seconds on a CPU, minutes for large models)."""
 
-    def __init__(self, settings: VllmSettings) -> None:
+    def __init__(self, settings: VllmSettings, say: Callable[[str], None] = tell) -> None:
         """Raises InputError if the model is no local folder, vLLM is not installed, or it refuses the model or a
-        setting. Where `dtype: auto` meant another number format than the weights', a line on stderr says which.
+        setting. Where `dtype: auto` meant another number format than the weights', `say` hears which.
         """
+        self._say = say
         model = local_model(settings.model)
         # vLLM writes into the environment too; whatever this process starts later (a trainer) must not inherit it
         self._environment = dict(os.environ)
@@ -79,12 +84,13 @@ class VllmCompleter:
             hint = "" if devices.on_cpu or not isinstance(error, RuntimeError) else _GPU_HINT
             problem = f"vLLM cannot serve this model: {_first_line(error)}{hint}"
             raise InputError(problem, path=settings.model) from error
+        self._watched = watch(self._processes.started(), self._llm.llm_engine.engine_core)
         self._blank = blank_control_tokens(known_control_tokens(self._llm.get_tokenizer()))
         config = self._llm.llm_engine.vllm_config
         self.in_flight: int = _QUEUE_PER_SEQUENCE * config.scheduler_config.max_num_seqs
         stored, used = (_plain_name(part.dtype) for part in (config.model_config.hf_text_config, config.model_config))
         if settings.dtype == "auto" and used and (line := describe_cast(stored, used, devices)):
-            print(f"{settings.model}: {line}", file=sys.stderr)
+            self._say(f"{settings.model}: {line}")
 
     def complete(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
         """Answers as the engine finishes them; at most twice the engine's batch is in flight.
@@ -112,9 +118,13 @@ class VllmCompleter:
                 for output in engine.step():
                     if output.finished:
                         yield _completion(waiting.pop(output.request_id), output)
-        except self._engine_died as error:
+        except (self._engine_died, _ProcessEnded) as error:
             waiting.clear()
-            raise EngineDied(_first_line(error)) from error
+            ends = [f"{child.name} ended, {describe_exit(child.exitcode)}" for child in self._watched if child.exitcode]
+            raise EngineDied("; ".join(ends) or _first_line(error)) from error
+        except EngineDied:
+            waiting.clear()
+            raise
         finally:
             if waiting:  # the caller stopped early: leave the engine idle, not working for nobody
                 engine.abort_request(list(waiting))
@@ -154,6 +164,35 @@ class VllmCompleter:
         os.environ.update(self._environment)
 
 
+class _ProcessEnded(Exception):
+    """A process of the engine is gone."""
+
+
+def watch(processes: list[BaseProcess], core: Any) -> list[BaseProcess]:
+    """Have `step` fail when one of the engine's processes ends; returns them.
+
+    vLLM 0.32 notes that a process was killed (by the kernel, where memory is short), and leaves whoever waits for its
+    answers waiting for ever: its queue of answers gets the error from here.
+    """
+    answers = getattr(core, "outputs_queue", None)
+    if processes and answers is not None:
+
+        def wait_for_end() -> None:
+            ended = wait([child.sentinel for child in processes])
+            for child in processes:
+                if child.sentinel in ended:
+                    child.join(1)  # its exit code comes a moment later
+            answers.put_nowait(_ProcessEnded("a process of the engine ended"))
+
+        threading.Thread(target=wait_for_end, daemon=True).start()
+    return processes
+
+
+def describe_exit(code: int | None) -> str:
+    """An exit code as `multiprocessing` has it: `exit code 1`, or a signal's name."""
+    return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+
+
 def find_devices(platform: Any) -> Devices:
     """What vLLM's platform says of this process. It asks the driver, so no memory is taken on a GPU."""
     if platform.is_cpu():
@@ -174,7 +213,7 @@ def _plain_name(dtype: Any) -> str | None:
 
 
 def _completion(request: Request, output: Any) -> Completion:
-    """The finished output of one request. Raises RuntimeError if the engine gave it up.
+    """The finished output of one request. Raises EngineDied if the engine gave it up.
 
     An engine that is being shut down (Ctrl-C reaches its process too) sends what it has so far as finished, with
     the reason "abort": half an answer must not be stored as one.
@@ -182,7 +221,7 @@ def _completion(request: Request, output: Any) -> Completion:
     answer = output.outputs[0]
     reason: FinishReason = "loop" if answer.finish_reason == "repetition" else answer.finish_reason
     if reason not in ("stop", "length", "loop"):
-        raise RuntimeError(f"vLLM gave up a request (finish reason {reason!r})")
+        raise EngineDied(f"vLLM gave up a request (finish reason {reason!r})")
     logprobs = None
     if request.logprobs:
         chosen = (step[token] for step, token in zip(answer.logprobs, answer.token_ids, strict=True))

@@ -4,13 +4,13 @@ So an engine that dies takes nothing with it, several run side by side, and rend
 model share no interpreter with parsing, aligning and storing.
 
 What crosses the socket FD, pickled but for the settings (JSON) and the empty messages: from the parent the settings,
-then lists of requests; nothing (an empty message) where what is out is wanted no more. From here, `Ready`, then lists
-of answers, an empty message once nothing is out any more, or the error that ended the engine.
+then lists of requests; nothing (an empty message) where what is out is wanted no more. From here, once the engine is
+up, its `in_flight` and what its start had to tell the user, then lists of answers; an empty message once nothing is out
+any more; or the error that ended the engine.
 """
 
 from __future__ import annotations
 
-import os
 import pickle
 import queue
 import signal
@@ -19,8 +19,8 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, fields
+from contextlib import closing, contextmanager, suppress
+from dataclasses import fields
 from multiprocessing.connection import Connection
 from operator import attrgetter
 from typing import Any, Final
@@ -39,14 +39,6 @@ _request_row = attrgetter(*(field.name for field in fields(Request)))
 _completion_row = attrgetter(*(field.name for field in fields(Completion)))
 
 
-@dataclass(frozen=True)
-class Ready:
-    """The engine is up. `said` is what its start had to tell the user."""
-
-    in_flight: int
-    said: list[str]
-
-
 def pack_requests(requests: Sequence[Request]) -> bytes:
     """Requests for the other side."""
     return pickle.dumps([_request_row(request) for request in requests], pickle.HIGHEST_PROTOCOL)
@@ -62,10 +54,18 @@ def pack_completions(completions: Sequence[Completion]) -> bytes:
     return pickle.dumps([_completion_row(completion) for completion in completions], pickle.HIGHEST_PROTOCOL)
 
 
-def unpack(data: bytes) -> Ready | list[Completion] | BaseException:
-    """What came from the worker."""
+def unpack_completions(data: bytes) -> list[Completion]:
+    """The inverse. Raises the error that the worker met, where it sent one."""
+    message = unpack(data)
+    return [Completion(*row) for row in message]
+
+
+def unpack(data: bytes) -> Any:
+    """What the worker sent. Raises the error that it met, where it sent one."""
     message = pickle.loads(data)
-    return [Completion(*row) for row in message] if isinstance(message, list) else message
+    if isinstance(message, BaseException):
+        raise message
+    return message
 
 
 def pack_error(error: BaseException) -> bytes:
@@ -185,15 +185,21 @@ def main(handle: int) -> None:
     settings = channel.recv_bytes().decode()
     inbox = _Inbox(channel)
     said: list[str] = []
-    try:
-        with closing(start(settings, said.append)) as engine:
-            channel.send_bytes(pickle.dumps(Ready(engine.in_flight, said)))
+    with _errors_to(channel):
+        engine = start(settings, said.append)
+        with closing(engine), _errors_to(channel):  # told before the engine is closed, which takes seconds
+            channel.send_bytes(pickle.dumps((engine.in_flight, said)))
             serve(engine, inbox, channel)
-    except (BrokenPipeError, ConnectionResetError):
-        os._exit(1)  # the parent wants nothing any more
+
+
+@contextmanager
+def _errors_to(channel: Connection) -> Iterator[None]:
+    """Send what is raised to the parent, and go on to the end; it may be gone."""
+    try:
+        yield
     except Exception as error:
-        channel.send_bytes(pack_error(error))
-        sys.exit(1)
+        with suppress(OSError):
+            channel.send_bytes(pack_error(error))
 
 
 def _ignore(*_: object) -> None:

@@ -8,196 +8,230 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
+import nerkd_local
 from nerkd_local.annotate.completer import END, Completion, EngineDied, Request
-from nerkd_local.annotate.engines.worker import DROP, SHAPES_KEPT
+from nerkd_local.annotate.engines.logs import last_words, tell
+from nerkd_local.annotate.engines.processes import PATIENCE_S, end_session
+from nerkd_local.annotate.engines.worker import NOTHING, pack_requests, unpack, unpack_completions
 from nerkd_local.annotate.settings import ScriptedSettings, VllmSettings
+from nerkd_local.errors import InputError
 
-_PREFETCHED = 32
-"""Requests sent beyond what the engine takes at once, so that it never waits for one to cross."""
+_PROGRAM = "nerkd_local.annotate.engines.worker"
+_PARTS = 8
+"""Requests are sent when there is room for an eighth of all: many cross at once, and others are there meanwhile."""
 
-_BATCH = 64
-_LOG_LINES = 6
-_CLOSING_S = 60.0
+_CLOSING_S = 15.0
+"""How long an engine may take to close itself before it is killed; vLLM's takes five seconds as a rule."""
 
 
 class WorkerProcess:
-    """A completer whose engine is started when the object is made, and gone when it is closed."""
+    """A completer whose engine is started when the object is made, and gone when it is closed.
+
+    The process ends with this one, however that ends. Signals that ask a run to stop do not end it: what the run has
+    asked for still arrives.
+    """
 
     def __init__(
         self,
         settings: VllmSettings | ScriptedSettings,
         log: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        say: Callable[[str], None] = tell,
     ) -> None:
-        """What the engine prints is appended to `log` (kept nowhere else). `environment` is laid over this process's.
+        """What the engine prints is appended to `log`, or goes to a temporary file that stays if the engine dies.
+        `environment` is laid over this process's; `say` hears what its start has to tell.
 
-        Raises what starting the engine raises, and EngineDied if its process ends before it is ready.
+        Raises what starting the engine raises, and InputError if its process ends before the engine is up.
         """
-        self._log = log.open("ab") if log else tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
-        self._log_start = self._log.seek(0, os.SEEK_END)
-        self._log_path = log
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "nerkd_local.annotate.engines.worker", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=self._log,
-                start_new_session=True,  # Ctrl-C is for the run, which then drains what is out
-                env={**os.environ, **(environment or {})},
-            )
-        self._channel = Connection(ours.detach())
-        self._shapes: dict[tuple[Any, ...], tuple[int, Request]] = {}
-        self._next_shape = 0
+        self._log, self._log_is_temporary, self._keep_log = log or _temporary_log(), log is None, False
+        self._log_start = self._log.stat().st_size if self._log.exists() else 0
+        self._socket, theirs = socket.socketpair()
+        self._channel = Connection(os.dup(self._socket.fileno()))
+        self._using_channel = threading.Lock()
+        self._unwanted = 0  # how often requests were left whose answers may still come
+        self._closing = threading.Lock()
+        self._ended = threading.Event()
+        self._how = ""
+        started: Future[subprocess.Popen[bytes]] = Future()
+        self._keeper = threading.Thread(
+            target=self._keep, args=(theirs, {**os.environ, **(environment or {})}, started), daemon=True
+        )
+        self._keeper.start()
         try:
-            self._send(settings.model_dump(mode="json"))
-            _, self._engine_in_flight = self._receive()
+            self._process: subprocess.Popen[bytes] | None = started.result()
         except BaseException:
-            self._kill()
+            self._channel.close()
+            self._socket.close()
             raise
+        try:
+            self._channel.send_bytes(settings.model_dump_json().encode())
+            in_flight, said = unpack(self._receive())
+            self._engine_in_flight: int = in_flight
+        except BaseException as error:
+            self._keep_log = isinstance(error, InputError | EngineDied)
+            self.close()
+            if isinstance(error, EngineDied):
+                raise InputError(f"the engine does not start: {error}") from error
+            if isinstance(error, InputError) and self._printed():
+                raise self._with_log(error) from error
+            raise
+        for line in said:
+            say(line)
+
+    def _keep(
+        self, theirs: socket.socket, environment: dict[str, str], started: Future[subprocess.Popen[bytes]]
+    ) -> None:
+        """Start the process, and notice its end. In a thread that lives as long as the process: the kernel counts the
+        end of the thread that started a process as that of its parent (see `signal_at_parents_end`).
+        """
+        # found as this package is, wherever that lies, and nothing else by that name in the working folder (-P)
+        package = str(Path(nerkd_local.__file__).parents[1])
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH")]))
+        try:
+            with theirs, self._log.open("ab") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", _PROGRAM, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    start_new_session=True,  # Ctrl-C is for the run, which then waits for what is out
+                )
+        except BaseException as error:
+            started.set_exception(error)
+            return
+        started.set_result(process)
+        end = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # `close` reaps it
+        if end is not None:
+            number = end.si_status
+            self._how = f"exit code {number}" if end.si_code == os.CLD_EXITED else signal.Signals(number).name
+        self._ended.set()
+
+    @property
+    def pid(self) -> int:
+        """The engine's process. What it started shares its session. 0 once it is closed."""
+        return self._process.pid if self._process else 0
 
     @property
     def in_flight(self) -> int:
-        """See `Completer`."""
-        return int(self._engine_in_flight) + _PREFETCHED
+        """See `Completer`. Some more than the engine takes itself, so that it need not wait for one to cross."""
+        return self._engine_in_flight + max(8, self._engine_in_flight // 4)
 
     def complete(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
-        """See `Completer`."""
-        out: set[int] = set()
+        """See `Completer`. Raises what the engine raises, as the same class of error."""
+        self._await_unwanted()
+        ready: deque[Completion] = deque()
         source = iter(requests)
         exhausted = False
+        out = 0
         try:
-            while out or not exhausted:
-                batch: list[Request] = []
-                while not exhausted and len(out) < self.in_flight and len(batch) < _BATCH:
-                    request = next(source, END)
-                    if request is END:
-                        exhausted = True
-                    elif request is None:
-                        break
-                    else:
-                        out.add(request.key)
+            while True:
+                room = self.in_flight - out
+                if not exhausted and (room * _PARTS >= self.in_flight or not out):
+                    batch: list[Request] = []
+                    while len(batch) < room:
+                        request = next(source, END)
+                        if request is END:
+                            exhausted = True
+                        if request is END or request is None:
+                            break
                         batch.append(request)
-                self._ask(batch)
-                wait = not batch  # nothing more can be sent before something comes
-                while out and (wait or self._channel.poll()):
-                    wait = False
-                    _, completions = self._receive()
-                    for completion in completions:
-                        out.remove(completion.key)
-                        yield completion
-        except EngineDied:
-            out.clear()
+                    out += len(batch)
+                    self._send(batch)
+                if not out:
+                    if exhausted:
+                        return
+                    continue
+                if not ready:
+                    ready.extend(self._answers())
+                out -= 1
+                yield ready.popleft()
+        except GeneratorExit:
+            if out > len(ready):
+                self._unwanted += 1
+                self._send_bytes(NOTHING)
             raise
-        finally:
-            if out:  # the caller stopped early
-                self._drop()
 
-    def _ask(self, batch: list[Request]) -> None:
-        """Send requests; what they share with earlier ones (the instructions, the constraint) crosses once."""
-        if not batch:
-            return
-        new: dict[int, Request] = {}
-        rows = []
-        for request in batch:
-            *before, last = request.messages
-            # by identity: the parts are the same objects for every sentence of a run, and are kept alive in the shape
-            key = (
-                *map(id, before),
-                request.constraint,
-                request.temperature,
-                id(request.chat_template_kwargs),
-                request.keep_control_tokens,
-                request.stop_loops,
-                request.logprobs,
-                request.prompt_token_ids,
-            )
-            if key not in self._shapes:
-                if len(self._shapes) >= SHAPES_KEPT // 2:
-                    self._shapes.clear()
-                shape = replace(request, key=0, messages=tuple(before), max_tokens=0)
-                self._shapes[key] = self._next_shape, shape
-                new[self._next_shape] = shape
-                self._next_shape += 1
-            rows.append((self._shapes[key][0], request.key, last.role, last.content, request.max_tokens))
-        self._send((new, rows))
-
-    def _drop(self) -> None:
+    def _answers(self) -> list[Completion]:
         try:
-            self._send(DROP)
-            while self._receive()[0] != "dropped":
-                pass
-        except EngineDied:
-            pass  # whoever asks next is told
+            return unpack_completions(self._receive())
+        except EngineDied as death:
+            # of the worker's process, or told by it of the engine's
+            raise EngineDied(f"{death}{'' if self._how else self._described_log()}") from death
 
-    def _send(self, message: Any) -> None:
+    def _await_unwanted(self) -> None:
+        """Let pass by what still comes of requests that were left."""
+        while self._unwanted:
+            if not self._receive():
+                self._unwanted -= 1
+
+    def _send(self, batch: list[Request]) -> None:
+        if batch:
+            self._send_bytes(pack_requests(batch))
+
+    def _send_bytes(self, data: bytes) -> None:
+        with self._using_channel, suppress(OSError):  # who reads next sees the end, after the answers before it
+            self._channel.send_bytes(data)
+
+    def _receive(self) -> bytes:
         try:
-            self._channel.send(message)
-        except OSError as error:
-            raise EngineDied(self._death()) from error
+            with self._using_channel:
+                return self._channel.recv_bytes()
+        except (EOFError, OSError):
+            self._keep_log = True
+            raise EngineDied(self._describe_end()) from None
 
-    def _receive(self) -> tuple[Any, ...]:
-        """The next message; an error that the engine met is raised here as what it was there."""
-        try:
-            message: tuple[Any, ...] = self._channel.recv()
-        except (EOFError, OSError) as error:
-            raise EngineDied(self._death()) from error
-        if message[0] == "died":
-            raise EngineDied(f"the engine died ({message[1]}){self._last_words()}")
-        if message[0] == "error":
-            kind, told = message[1:]
-            raise kind(**told) if isinstance(told, dict) else kind(told)
-        return message
+    def _describe_end(self) -> str:
+        if not self._ended.wait(PATIENCE_S):
+            return f"its process does not answer any more{self._described_log()}"
+        return f"its process ended, {self._how}{self._described_log()}"
 
-    def _death(self) -> str:
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_CLOSING_S)
-        code = self._process.returncode
-        if code is None:
-            how = "it does not answer any more"
-        elif code < 0:
-            how = signal.Signals(-code).name
-        else:
-            how = f"exit code {code}"
-        return f"the engine's process died ({how}){self._last_words()}"
+    def _described_log(self) -> str:
+        return f"; last words: {last_words(self._log)}; its log: {self._log}" if self._printed() else ""
 
-    def _last_words(self) -> str:
-        """The end of what the process printed, as part of one line."""
+    def _printed(self) -> bool:
         with suppress(OSError):
-            if self._log_path:
-                with self._log_path.open("rb") as stream:
-                    stream.seek(self._log_start)
-                    text = stream.read()[-4000:]
-            else:
-                self._log.seek(self._log_start)
-                text = self._log.read()[-4000:]
-            lines = [line for line in text.decode("utf-8", "replace").splitlines() if line.strip()]
-            said = " | ".join("".join(c if c.isprintable() else " " for c in line) for line in lines[-_LOG_LINES:])
-            if said:
-                return f": {said[-600:]}"
-        return ""
+            return self._log.stat().st_size > self._log_start
+        return False
+
+    def _with_log(self, error: InputError) -> InputError:
+        """An error of the start, and where to read more of it. vLLM leaves the cause to what it prints at times."""
+        cause = f"; last words: {last_words(self._log)}" if "root cause" in error.problem else ""
+        return InputError(f"{error.problem}{cause}; its log: {self._log}", path=error.path, line=error.line)
 
     def close(self) -> None:
-        """End the engine and its process: they are gone when this returns. Calling it twice is fine."""
-        if self._process.returncode is None:
-            with suppress(OSError, EngineDied):
-                self._send(None)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_CLOSING_S)
-        self._kill()
+        """End the engine and all that it started; nothing of it is left when this returns. Twice is fine.
 
-    def _kill(self) -> None:
-        """Whatever is left of the process and of those it started."""
-        self._channel.close()
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._log.close()
+        Another thread that waits for an answer is told that the engine died.
+        """
+        with self._closing:
+            process, self._process = self._process, None
+            if process is None:
+                return
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            if not self._ended.wait(_CLOSING_S):
+                process.kill()  # it is not reaped before the keeper has seen its end
+                self._ended.wait()
+            end_session(process, patience_s=0)
+            self._keeper.join()
+            with self._using_channel:
+                self._channel.close()
+            self._socket.close()
+            if self._log_is_temporary and not (self._keep_log and self._printed()):
+                self._log.unlink(missing_ok=True)
+
+
+def _temporary_log() -> Path:
+    handle, name = tempfile.mkstemp(prefix="nerkd-engine-", suffix=".log")
+    os.close(handle)
+    return Path(name)

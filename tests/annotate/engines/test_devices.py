@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nerkd_local.annotate.engines.devices import Devices, check_devices, describe_cast
+from nerkd_local.annotate.engines.devices import Devices, check_devices, describe_cast, share_gpus, visible_gpus
 from nerkd_local.annotate.engines.vllm_inprocess import find_devices
 from nerkd_local.annotate.settings import VllmSettings
 from nerkd_local.errors import InputError
@@ -135,3 +135,52 @@ def test_devices_are_what_vllm_sees_of_the_machine() -> None:
     assert found.on_cpu
     assert found.count is not None
     assert found.count >= 1
+
+
+@pytest.mark.parametrize(
+    ("granted", "nodes", "gpus"),
+    [
+        (None, 0, []),
+        (None, 2, ["0", "1"]),
+        ("2,3", 8, ["2", "3"]),
+        (" 2, 3 ", 8, ["2", "3"]),
+        ("GPU-8932f937,MIG-GPU-5c/1/0,MIG-2f4a", 0, ["GPU-8932f937", "MIG-GPU-5c/1/0", "MIG-2f4a"]),
+        ("", 4, []),
+        ("-1", 4, []),
+        ("NoDevFiles", 4, []),
+        ("1,-1,2", 4, ["1"]),  # as CUDA reads it
+    ],
+)
+def test_visible_gpus_are_those_granted(granted: str | None, nodes: int, gpus: list[str]) -> None:
+    environment = {"PATH": "/bin"} if granted is None else {"CUDA_VISIBLE_DEVICES": granted}
+    assert visible_gpus(environment, nodes) == gpus
+
+
+@pytest.mark.parametrize(
+    ("engines", "group", "gpus", "shares"),
+    [
+        ("auto", 1, [], [None]),
+        ("auto", 1, ["4"], [None]),
+        ("auto", 1, ["4", "6", "7"], ["4", "6", "7"]),
+        ("auto", 2, ["4", "6", "7"], [None]),
+        ("auto", 2, ["0", "1", "2", "3", "4"], ["0,1", "2,3"]),
+        ("auto", 4, ["0", "1"], [None]),  # too few: the engine says so
+        (1, 1, ["0", "1"], [None]),
+        (2, 1, ["MIG-a", "MIG-b", "MIG-c"], ["MIG-a", "MIG-b"]),
+        (3, 1, [], [None, None, None]),  # on the CPU
+    ],
+)
+def test_each_engine_has_gpus_of_its_own(engines: Any, group: int, gpus: list[str], shares: list[str | None]) -> None:
+    chosen = settings(engines=engines, tensor_parallel_size=group)
+    expected = [{} if share is None else {"CUDA_VISIBLE_DEVICES": share} for share in shares]
+    assert share_gpus(chosen, gpus, {}) == expected
+
+
+def test_more_engines_than_gpus_is_one_line() -> None:
+    environment = {"CUDA_VISIBLE_DEVICES": "0,1,2", "SLURM_JOB_ID": "8120"}
+    with pytest.raises(InputError) as caught:
+        share_gpus(settings(engines=2, tensor_parallel_size=2), ["0", "1", "2"], environment)
+    assert str(caught.value) == (
+        "engine.engines is 2, with 2 of the GPUs each (engine.tensor_parallel_size), but 3 GPUs are visible "
+        "(CUDA_VISIBLE_DEVICES=0,1,2, Slurm job 8120); lower it, or leave it at auto"
+    )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
+import queue
 import signal
 import subprocess
 import sys
 import time
 from multiprocessing.process import BaseProcess
+from types import SimpleNamespace
 
 import psutil
 
 from nerkd_local.annotate.engines.processes import EngineProcesses
+from nerkd_local.annotate.engines.vllm_inprocess import describe_exit, watch
 from tests.waiting import wait_until
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -56,3 +59,15 @@ def test_an_engine_without_processes_is_shut_down_all_the_same() -> None:
     told: list[str] = []
     EngineProcesses().end(lambda: told.append("shut down"))
     assert told == ["shut down"]
+
+
+def test_who_waits_for_answers_is_told_when_a_process_of_the_engine_is_killed() -> None:
+    processes = EngineProcesses()
+    engine = start(idle)
+    core = SimpleNamespace(outputs_queue=queue.Queue())
+    assert watch(processes.started(), core) == [engine]
+    engine.kill()
+    assert isinstance(core.outputs_queue.get(timeout=30), Exception)
+    assert describe_exit(engine.exitcode) == "SIGKILL"
+    assert describe_exit(3) == "exit code 3"
+    assert watch([], core) == []

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from nerkd_local.annotate.completer import EngineDied, Message, Request
+from nerkd_local.annotate.engines.logs import last_words
 from nerkd_local.annotate.engines.openai_http import ServerCompleter
 from nerkd_local.annotate.engines.processes import end_session
-from nerkd_local.annotate.engines.serve import ServeCompleter, VllmServer, last_words
+from nerkd_local.annotate.engines.serve import ServeCompleter, VllmServer
 from nerkd_local.annotate.engines.start import check_engine, engine_identity
 from nerkd_local.annotate.engines.supervised import Supervised
 from nerkd_local.annotate.engines.vllm_server import NAME
