@@ -31,7 +31,7 @@ _listening: list[StopRequest] = []
 
 
 def is_stopping() -> bool:
-    """Whether somebody has asked to stop, and a `listen_for_stop` block, of whichever thread, is about to end for it."""
+    """Whether somebody has asked to stop, and a `listen_for_stop` block is about to end for it."""
     return any(_listening)
 
 

@@ -53,7 +53,7 @@ _COLUMNS = "sentence_no, sentence_id, text_key, answer, finish_reason, prompt_to
 
 
 class StoredAnswer(NamedTuple):
-    """One answer, `storable`: `sentence_no` is the sentence's place in the corpus (from 0), `text_key` its text's (`text_key`).
+    """One answer, `storable`: `sentence_no` is the sentence's place in the corpus (from 0), `text_key` its text's.
 
     `copy_of` is the sentence of the same text that was asked in its place; a copy has cost no tokens.
     """
