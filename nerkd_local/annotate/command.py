@@ -154,7 +154,12 @@ class AnnotateCommand:
         Its logs are in the output, where they are to be read when the scratch disk is gone.
         """
         with workplace(output, scratch, self.say) as here, LazyEngine(self.settings.engine, output / "logs") as engine:
-            yield here, engine
+            try:
+                yield here, engine
+            finally:
+                if engine.retried:
+                    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(engine.retried.items()))
+                    self.say(f"asked again where the server failed: {kinds}")
 
     def _keep_settings(self, folder: Path) -> None:
         path, text = folder / "annotator.yaml", dump_settings(self.settings)

@@ -55,6 +55,8 @@ def export(
     write_json_lines(folder / "annotations.jsonl", rows())
     if quarantined:
         write_json_lines(folder / "quarantined.jsonl", quarantined)
+    else:
+        (folder / "quarantined.jsonl").unlink(missing_ok=True)  # of an earlier run in this folder
     result = {
         **ledger.to_json(),
         "inputs": inputs,

@@ -25,12 +25,13 @@ def annotate_sources(settings: ExperimentSettings, folder: RunFolder, say: Calla
         shared = settings.annotator_of(annotator)
         if not is_present(shared.engine):
             say(f"{shared.name} is not on this machine: only what it has labelled already can be used")
-        with LazyEngine(shared.engine) as engine:
+        with LazyEngine(shared.engine, folder.logs) as engine:
             for corpus, here, asked, trained_on in _tasks(settings, folder, annotator):
                 say(f"annotate {here.name} with {asked.name} -> {here}")
                 seed = settings.sample_seed
                 settled_here = settled and trained_on
-                say(describe(annotate_folder(corpus, here, asked, engine, pool, seed=seed, settled=settled_here)))
+                ledger = annotate_folder(corpus, here, asked, engine, pool, seed=seed, settled=settled_here, say=say)
+                say(describe(ledger))
 
 
 def _tasks(

@@ -82,6 +82,11 @@ class RunFolder:
         return self.root / "locks" / name
 
     @property
+    def logs(self) -> Path:
+        """What the annotators' engines print."""
+        return self.root / "logs"
+
+    @property
     def results(self) -> Path:
         """The folder of tables and figures."""
         return self.root / "results"

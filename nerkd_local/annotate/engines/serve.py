@@ -1,7 +1,7 @@
 """A vLLM server of the run's own: started on loopback, asked over HTTP, ended with the run.
 
-Beside the engine in this process it is of use where a model has several copies (`data_parallel_size`: the server
-shares the questions out), and where the engine's start-up code must not run in this process.
+Beside vLLM's own engine (`worker`) it is of use where something else on this machine asks the same server, and where
+the server is to share questions out among several copies of a model (`data_parallel_size`).
 """
 
 from __future__ import annotations
