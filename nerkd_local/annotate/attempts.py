@@ -20,6 +20,9 @@ from nerkd_local.annotate.completer import Completer, Completion, Request
 Repetition = Literal["cut off", "going round", "not in the format"]
 """Why a question was asked again."""
 
+_TOGETHER = 32
+"""So many questions are asked again together: one answer under a constraint slows all that are decoded with it."""
+
 _TRIAL = 64
 _TOLERATED = 0.2
 """The share of free answers that may not fit: a constraint takes about a fifth more time, a second answer twice it."""
@@ -27,7 +30,10 @@ _TOLERATED = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`full` is asked if the answer to `brief` was cut off, went round in circles or does not fit full's constraint."""
+    """`full` is asked if the answer to `brief` was cut off, went round in circles or does not fit full's constraint.
+
+    One that was cut off gets full's room first, still without the constraint: most need nothing else.
+    """
 
     full: Request
     brief: Request
@@ -36,9 +42,8 @@ class Question:
 class Attempts:
     """Asks a completer brief questions, and full ones where it has to. Every question gets one completion.
 
-    Questions are asked again many at a time: one answer under a constraint slows all that are decoded with it. Where
-    too many free answers do not fit (a model that does not follow the format), brief questions carry the constraint
-    too from then on. `repeated` counts the questions asked again, by reason; `spent_prompt` and
+    Where too many free answers do not fit (a model that does not follow the format), brief questions carry the
+    constraint too from then on. `repeated` counts the questions asked again, by reason; `spent_prompt` and
     `spent_output` the tokens of the answers that were not used.
     """
 
@@ -54,6 +59,7 @@ class Attempts:
         """One completion a question; `questions` may give None as a completer's requests may."""
         first: dict[int, tuple[Request, Request]] = {}
         again: deque[Request] = deque()
+        at_once: deque[Request] = deque()
         source = iter(questions)
 
         def requests() -> Iterator[Request | None]:
@@ -61,25 +67,36 @@ class Attempts:
                 if question is None:
                     yield None
                     continue
-                if len(again) >= self._completer.in_flight:
+                while at_once:
+                    yield at_once.popleft()
+                if len(again) >= _TOGETHER:
                     while again:
                         yield again.popleft()
                 brief = self._brief(question)
                 first[brief.key] = brief, question.full
                 yield brief
-            while first or again:  # what is still out may have to be asked again
-                yield again.popleft() if again else None
+            while first or at_once or again:  # what is still out may have to be asked again
+                ready = at_once or again
+                yield ready.popleft() if ready else None
 
         for completion in self._completer.complete(requests()):
-            brief, full = first.pop(completion.key, (None, None))
-            reason = brief and full and self._misfit(brief, full, completion)
-            if reason and full:
-                self.repeated[reason] += 1
-                self.spent_prompt += completion.prompt_tokens
-                self.spent_output += completion.output_tokens
-                again.append(full)
-            else:
+            asked = first.pop(completion.key, None)
+            reason = self._misfit(*asked, completion) if asked else None
+            if asked is None or reason is None:
                 yield completion
+                continue
+            brief, full = asked
+            self.repeated[reason] += 1
+            self.spent_prompt += completion.prompt_tokens
+            self.spent_output += completion.output_tokens
+            if reason == "cut off" and brief.max_tokens < full.max_tokens:
+                # room was what it lacked, and there is nothing dear about that: at once, among the others
+                roomy = replace(brief, max_tokens=full.max_tokens)
+                if roomy != full:
+                    first[roomy.key] = roomy, full
+                at_once.append(roomy)
+            else:
+                again.append(full)
 
     def _brief(self, question: Question) -> Request:
         """The brief question, with the constraint where free answers mostly do not fit it."""

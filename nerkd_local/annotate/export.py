@@ -20,7 +20,8 @@ from nerkd_local.errors import InputError
 from nerkd_local.files import write_json, write_json_lines
 from nerkd_local.fingerprints import digest_file, text_key
 from nerkd_local.records import CONFIDENCES, RAW_TAGS, Document
-from nerkd_local.store.answers import AnswerStore, StoredAnswer
+from nerkd_local.store.answers import AnswerStore
+from nerkd_local.store.rows import StoredAnswer
 
 ALIGNMENT_VERSION = 1
 """Raised when the same stored answers would export differently."""

@@ -26,7 +26,8 @@ from nerkd_local.errors import InputError
 from nerkd_local.files import json_line, read_json, sync_folder
 from nerkd_local.fingerprints import digest_file
 from nerkd_local.records import Document
-from nerkd_local.store.answers import AnswerStore, Work
+from nerkd_local.store.answers import AnswerStore
+from nerkd_local.store.rows import Work
 
 
 def write_corpus(path: Path, documents: Iterable[Document]) -> int:

@@ -28,7 +28,8 @@ from nerkd_local.errors import InputError
 from nerkd_local.files import sync_folder
 from nerkd_local.fingerprints import digest_file
 from nerkd_local.settings import load_settings
-from nerkd_local.store.answers import AnswerStore, StoredAnswer, Work
+from nerkd_local.store.answers import AnswerStore
+from nerkd_local.store.rows import StoredAnswer, Work
 from nerkd_local.store.seal import copy_sealed
 
 _ROWS_IN_MEMORY = 1 << 16

@@ -20,7 +20,8 @@ from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.fingerprints import text_key
 from nerkd_local.records import Document
 from nerkd_local.stopping import StopRequest, listen_for_stop
-from nerkd_local.store.answers import AnswerStore, StoredAnswer, storable
+from nerkd_local.store.answers import AnswerStore
+from nerkd_local.store.rows import StoredAnswer, storable
 
 
 class Annotation:

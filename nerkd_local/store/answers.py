@@ -10,13 +10,11 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-import zlib
 from array import array
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import filelock
 import numpy as np
@@ -25,6 +23,7 @@ from numpy.typing import NDArray
 from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.fingerprints import digest_json
 from nerkd_local.store.filesystem import refuse_network
+from nerkd_local.store.rows import StoredAnswer, Work
 from nerkd_local.store.seal import break_seal, is_sealed
 
 _SCHEMA = """
@@ -50,39 +49,6 @@ CREATE TABLE IF NOT EXISTS answers (
 """
 _SCHEMA_VERSION = 2
 _COLUMNS = "sentence_no, sentence_id, text_key, answer, finish_reason, prompt_tokens, output_tokens, copy_of, crc32"
-
-
-class StoredAnswer(NamedTuple):
-    """One answer, `storable`: `sentence_no` is the sentence's place in the corpus (from 0), `text_key` its text's.
-
-    `copy_of` is the sentence of the same text that was asked in its place; a copy has cost no tokens.
-    """
-
-    sentence_no: int
-    sentence_id: str
-    text_key: int
-    answer: str
-    finish_reason: str
-    prompt_tokens: int
-    output_tokens: int
-    copy_of: int | None = None
-
-    def crc32(self) -> int:
-        """What the row's checksum has to be."""
-        return zlib.crc32("\x1f".join(map(str, self)).encode("utf-8"))
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a run of a store is about: a corpus (its file's SHA-256 and number of sentences), or a part of it.
-
-    Shard i of n has the sentences whose text's key leaves i - 1 when divided by n (i from 1).
-    """
-
-    corpus_sha256: str
-    sentences: int
-    shard: int = 1
-    shards: int = 1
 
 
 class AnswerStore:
@@ -298,12 +264,3 @@ class AnswerStore:
         """How many answers a run holds."""
         (count,) = self._database.execute("SELECT count(*) FROM answers WHERE run_id = ?", (run_id,)).fetchone()
         return int(count)
-
-
-def storable(text: str) -> str:
-    """The text without halves of characters, which a server's JSON can hold and no UTF-8 text can."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text

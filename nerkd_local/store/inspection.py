@@ -9,8 +9,9 @@ from typing import Any
 
 from nerkd_local.errors import InputError
 from nerkd_local.fingerprints import digest_json
-from nerkd_local.store.answers import AnswerStore, StoredAnswer, Work
+from nerkd_local.store.answers import AnswerStore
 from nerkd_local.store.filesystem import file_system
+from nerkd_local.store.rows import StoredAnswer, Work
 from nerkd_local.store.seal import is_sealed, read_seal, seal_problems
 
 STORE = "answers.sqlite"

@@ -4,8 +4,8 @@
     python scripts/bench/annotate.py --output results.json      # everything, as the README's table has it
 
 1. engine   `nerkd annotate` (its engine in a process of its own, answers stored durably) over bare `LLM.chat` on the
-            same prompts and sampling; both engines warm, measured in turns
-2. formats  tokens and time a sentence by answer format, and what the constraint costs, on every answer and where needed
+            same prompts and sampling, both warm, in turns
+2.          (measured with it) tokens and time by answer format, and what the constraint costs, always and where needed
 3. batch    `nerkd annotate` over `vllm run-batch` on the same requests, as commands, engine start included and not
 4. scripted no model at all: what parsing, aligning and storing take, memory from 10^4 to 10^6 sentences, and resuming
 
@@ -18,18 +18,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rates import in_turns, ratio, say, shown, table
+from rates import ratio, say, shown, table
 
 from nerkd_local import offline, threads
 
@@ -38,7 +36,6 @@ threads.wait_politely()
 
 from workload import Bench, annotate_once  # noqa: E402
 
-from nerkd_local.annotate.completer import Completer  # noqa: E402
 from nerkd_local.annotate.engines.start import open_engine  # noqa: E402
 from nerkd_local.annotate.folder import write_corpus  # noqa: E402
 from nerkd_local.annotate.job import AnnotationJob  # noqa: E402
@@ -85,78 +82,67 @@ class BareEngine:
 
 
 def engine_part(bench: Bench, results: dict[str, Any]) -> None:
-    """`nerkd annotate` over bare `LLM.chat`, in turns, warm; and the formats with and without the constraint."""
-    say(f"\n## Engine: {len(bench.documents):,} sentences, {bench.repeats} rounds in turns, lines\n")
-    settings = bench.settings("lines")
-    assert isinstance(settings.engine, VllmSettings)
-    bare = BareEngine(settings.engine)
-    try:
-        _engine_part(bench, bare, results)
-    finally:
-        bare.close()
+    """`nerkd annotate` over bare `LLM.chat`, warm; formats; what the constraint costs.
 
-
-def _engine_part(bench: Bench, bare: BareEngine, results: dict[str, Any]) -> None:
-    engine = open_engine(bench.settings("lines").engine)
-    try:
-        rates = _against_bare(bench, bare, engine)
-        bare.close()
-        pairs = {
-            "without de-duplication, constrained": ("nerkd annotate, constrained", "LLM.chat, constrained"),
-            "without de-duplication, free": ("nerkd annotate, free", "LLM.chat, free"),
-            "as it comes": ("nerkd annotate, as it comes", "LLM.chat, constrained"),
-        }
-        results["engine"] = {"rates": rates, "ratios": {name: ratio(rates, *pair) for name, pair in pairs.items()}}
-        say("")
-        for name, value in results["engine"]["ratios"].items():
-            say(f"nerkd annotate over LLM.chat, {name}: {shown(value)}")
-        formats_part(bench, engine, results)
-    finally:
-        engine.close()
-
-
-def _against_bare(bench: Bench, bare: BareEngine, engine: Completer) -> dict[str, list[float]]:
-    always, needed = bench.job("lines", free_first=False), bench.job("lines")
-    free = bench.job("lines", constrained=False)
-    ways: dict[str, Callable[[], float]] = {
-        "LLM.chat, constrained": lambda: bare.rate(bench.documents, always),
-        "nerkd annotate, constrained": lambda: annotate_once(bench, always, engine, deduplicate=False)["rate"],
-        "LLM.chat, free": lambda: bare.rate(bench.documents, free),
-        "nerkd annotate, free": lambda: annotate_once(bench, free, engine, deduplicate=False)["rate"],
-        "nerkd annotate, as it comes": lambda: annotate_once(bench, needed, engine, deduplicate=True)["rate"],
+    One engine runs at a time: a second one, idle, takes processor time from the first.
+    """
+    say(f"\n## Engine: {len(bench.documents):,} sentences, {bench.repeats} rounds in turns\n")
+    engine_settings = bench.settings("lines").engine
+    assert isinstance(engine_settings, VllmSettings)
+    always, free = bench.job("lines", free_first=False), bench.job("lines", constrained=False)
+    bare_ways = {"LLM.chat, lines, constrained": always, "LLM.chat, lines, free": free}
+    ways = {
+        "annotate, lines, constrained": (always, False),
+        "annotate, lines, free": (free, False),
+        "annotate, lines, constraint where needed": (bench.job("lines"), False),
+        "annotate, lines, as it comes": (bench.job("lines"), True),
+        "annotate, json, constrained": (bench.job("json", free_first=False), False),
+        "annotate, json, free": (bench.job("json", constrained=False), False),
+        "annotate, json, constraint where needed": (bench.job("json"), False),
     }
     warm = replace(bench, documents=bench.documents[:64])
-    bare.rate(warm.documents, always)
-    annotate_once(warm, needed, engine, deduplicate=True)
-    rates = in_turns(ways, bench.repeats)
-    table(rates)
-    return rates
-
-
-def formats_part(bench: Bench, engine: Completer, results: dict[str, Any]) -> None:
-    """Tokens and time by answer format, under the constraint on every answer, where needed, and on none."""
-    say("\n## Formats: the constraint on every answer, where it is needed, and on none\n")
-    speeds: dict[str, list[dict[str, Any]]] = {}
+    rates: dict[str, list[float]] = {name: [] for name in (*bare_ways, *ways)}
+    tokens: dict[str, float] = {}
     for _ in range(bench.repeats):
-        for format in ("lines", "json"):
-            ways = {"every answer": {"free_first": False}, "where needed": {}, "none": {"constrained": False}}
-            for name, changes in ways.items():
-                speed = annotate_once(bench, bench.job(format, **changes), engine, deduplicate=False)
-                speeds.setdefault(f"{format}, {name}", []).append(speed)
-    rates = {name: [speed["rate"] for speed in found] for name, found in speeds.items()}
-    tokens = {name: statistics.median(s["output_tokens_a_sentence"] for s in found) for name, found in speeds.items()}
+        bare = BareEngine(engine_settings)
+        try:
+            bare.rate(warm.documents, always)
+            for name, job in bare_ways.items():
+                rates[name].append(bare.rate(bench.documents, job))
+        finally:
+            bare.close()
+        engine = open_engine(engine_settings)
+        try:
+            annotate_once(warm, always, engine, deduplicate=False)
+            for name, (job, deduplicate) in ways.items():
+                speed = annotate_once(bench, job, engine, deduplicate=deduplicate)
+                rates[name].append(speed["rate"])
+                tokens[name] = speed["output_tokens_a_sentence"]
+        finally:
+            engine.close()
     table(rates, {"output tokens a sentence": tokens})
-    cost = {
-        f"{format}, {name}": ratio(rates, f"{format}, none", f"{format}, {name}")
-        for format in ("lines", "json")
-        for name in ("every answer", "where needed")
+    pairs = {
+        "annotate over LLM.chat, constrained, no de-duplication": (
+            "annotate, lines, constrained",
+            "LLM.chat, lines, constrained",
+        ),
+        "annotate over LLM.chat, free, no de-duplication": ("annotate, lines, free", "LLM.chat, lines, free"),
+        "annotate as it comes over LLM.chat constrained": (
+            "annotate, lines, as it comes",
+            "LLM.chat, lines, constrained",
+        ),
+        "lines over json": ("annotate, lines, constraint where needed", "annotate, json, constraint where needed"),
+        **{
+            f"time, {format}, constraint {name} over none": (f"annotate, {format}, free", f"annotate, {format}, {way}")
+            for format in ("lines", "json")
+            for name, way in (("always", "constrained"), ("where needed", "constraint where needed"))
+        },
     }
-    over = ratio(rates, "lines, where needed", "json, where needed")
-    results["formats"] = {"rates": rates, "tokens": tokens, "constraint": cost, "lines over json": over}
+    ratios = {name: ratio(rates, *pair) for name, pair in pairs.items()}
+    results["engine"] = {"rates": rates, "tokens": tokens, "ratios": ratios}
     say("")
-    for name, value in cost.items():
-        say(f"time with the constraint over time without, {name}: {shown(value)}")
-    say(f"lines over json, sentences a second: {shown(over)}")
+    for name, value in ratios.items():
+        say(f"- {name}: {shown(value)}")
 
 
 def batch_part(bench: Bench, results: dict[str, Any]) -> None:
@@ -166,7 +152,7 @@ def batch_part(bench: Bench, results: dict[str, Any]) -> None:
     small = replace(bench, documents=bench.documents[:64])
     whole: dict[str, list[float]] = {"vllm run-batch": [], "nerkd annotate": []}
     net: dict[str, list[float]] = {"vllm run-batch": [], "nerkd annotate": []}
-    for _ in range(max(1, bench.repeats // 2)):
+    for _ in range(max(1, bench.repeats - 1)):
         for name, run in (("vllm run-batch", lambda b: _run_batch(b, job)), ("nerkd annotate", _command)):
             long, short = run(bench), run(small)
             whole[name].append(len(bench.documents) / long)
@@ -179,8 +165,8 @@ def batch_part(bench: Bench, results: dict[str, Any]) -> None:
         "ratio without start": ratio(net, "nerkd annotate", "vllm run-batch"),
     }
     say("")
-    say(f"nerkd annotate over vllm run-batch, whole commands: {shown(results['batch']['ratio'])}")
-    say(f"nerkd annotate over vllm run-batch, without the start: {shown(results['batch']['ratio without start'])}")
+    say(f"- annotate over vllm run-batch, whole commands: {shown(results['batch']['ratio'])}")
+    say(f"- annotate over vllm run-batch, without the start: {shown(results['batch']['ratio without start'])}")
 
 
 def _run_batch(bench: Bench, job: AnnotationJob) -> float:
@@ -261,7 +247,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=SHARED / "models" / "bench-annotator")
     parser.add_argument("--corpus", type=Path, default=SHARED / "data" / "conll2003" / "dev.conll")
     parser.add_argument("--sentences", type=int, help="default 2000, with --quick 500")
-    parser.add_argument("--repeats", type=int, help="rounds in turns, default 5, with --quick 2")
+    parser.add_argument("--repeats", type=int, help="rounds in turns, default 3, with --quick 1")
     parser.add_argument("--parts", nargs="+", choices=["engine", "batch", "scripted"])
     parser.add_argument("--output", type=Path, help="write everything as JSON, too")
     arguments = parser.parse_args()
@@ -278,7 +264,7 @@ def main() -> None:
             documents[:200],
             documents,
             Path(scratch),
-            arguments.repeats or (2 if arguments.quick else 5),
+            arguments.repeats or (1 if arguments.quick else 3),
         )
         if "engine" in parts:
             engine_part(bench, results)

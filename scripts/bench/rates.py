@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 
 
 def say(line: str) -> None:
     """Print at once."""
     print(line, flush=True)
-
-
-def in_turns(ways: dict[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
-    """Each way once a round, so that what else the machine does falls on all alike."""
-    rates: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(repeats):
-        for name, run in ways.items():
-            rates[name].append(run())
-    return rates
 
 
 def ratio(rates: dict[str, list[float]], over: str, under: str) -> list[float]:
@@ -36,5 +26,5 @@ def table(rates: dict[str, list[float]], more: dict[str, dict[str, float]] | Non
     say("| | sentences/s | least to most |" + "".join(f" {name} |" for name in more))
     say("|---|---|---|" + "---|" * len(more))
     for name, found in rates.items():
-        extra = "".join(f" {column[name]:.1f} |" for column in more.values())
+        extra = "".join(f" {column[name]:.1f} |" if name in column else " |" for column in more.values())
         say(f"| {name} | {statistics.median(found):.1f} | {min(found):.1f} to {max(found):.1f} |{extra}")

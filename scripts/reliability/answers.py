@@ -32,7 +32,8 @@ from nerkd_local.annotate.settings import SamplingSettings
 from nerkd_local.corpus.jsonl import document_from_json, document_to_json, read_documents
 from nerkd_local.files import json_line, read_json
 from nerkd_local.fingerprints import text_key
-from nerkd_local.store.answers import AnswerStore, StoredAnswer, storable
+from nerkd_local.store.answers import AnswerStore
+from nerkd_local.store.rows import StoredAnswer, storable
 
 sys.path.insert(0, str(Path(__file__).parent))
 from hostile import BATCH, LABELS, Case, job_settings, make_case

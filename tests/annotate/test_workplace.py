@@ -11,7 +11,8 @@ import pytest
 from nerkd_local.annotate import workplace as module
 from nerkd_local.annotate.workplace import STORE, seal_work, workplace
 from nerkd_local.errors import InputError, InterruptedRun
-from nerkd_local.store.answers import AnswerStore, StoredAnswer
+from nerkd_local.store.answers import AnswerStore
+from nerkd_local.store.rows import StoredAnswer
 from nerkd_local.store.seal import break_seal, check_seal, read_seal
 
 

@@ -19,7 +19,8 @@ from nerkd_local.annotate.formats import answer_format
 from nerkd_local.annotate.reasoning import skip_thinking
 from nerkd_local.annotate.settings import VllmSettings
 from nerkd_local.errors import InputError
-from nerkd_local.store.answers import AnswerStore, StoredAnswer
+from nerkd_local.store.answers import AnswerStore
+from nerkd_local.store.rows import StoredAnswer
 from tests.conftest import missing
 from tests.integration.family_runs import RUNS, TEXTS
 

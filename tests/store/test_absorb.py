@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from nerkd_local.errors import InputError
 from nerkd_local.store.absorb import absorb
-from nerkd_local.store.answers import AnswerStore, StoredAnswer, Work
+from nerkd_local.store.answers import AnswerStore
+from nerkd_local.store.rows import StoredAnswer, Work
 
 
 def answer(number: int, text: str) -> StoredAnswer:

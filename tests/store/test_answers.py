@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from nerkd_local.errors import InputError
-from nerkd_local.store.answers import AnswerStore, StoredAnswer
+from nerkd_local.store.answers import AnswerStore
+from nerkd_local.store.rows import StoredAnswer
 
 
 def answer(number: int, text: str = "NONE") -> StoredAnswer:
@@ -93,7 +94,8 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from nerkd_local.store.answers import AnswerStore, StoredAnswer
+from nerkd_local.store.answers import AnswerStore
+from nerkd_local.store.rows import StoredAnswer
 store = AnswerStore(Path(sys.argv[1]))
 run = store.open_run({})
 for number in range(1000):

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from nerkd_local.errors import InputError
-from nerkd_local.store.answers import AnswerStore, StoredAnswer, Work
+from nerkd_local.store.answers import AnswerStore
 from nerkd_local.store.inspection import STORE, describe_store, find_stores, summarise, verify_store
+from nerkd_local.store.rows import StoredAnswer, Work
 from nerkd_local.store.seal import seal_folder
 
 
