@@ -62,7 +62,7 @@ def workplace(output: Path, scratch: Path | None, say: Callable[[str], None]) ->
             except NerkdError as problem:  # beside the one that is on its way
                 say(f"what is stored stays in {scratch}: {problem}")
         elif isinstance(error, InterruptedRun):
-            with suppress(InputError):
+            with suppress(NerkdError):  # why the work ends is told, not that it could not be sealed either
                 seal_work(here)
         raise
     if scratch:

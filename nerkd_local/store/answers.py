@@ -133,10 +133,11 @@ class AnswerStore:
         """Commit, and bring everything into the database's one file, fit to be hashed and copied once it is closed.
 
         The file stays in WAL mode: to change that nobody may be reading it, and to open it again would change it back.
-        Raises InterruptedRun if somebody has been reading for so long that the log cannot be emptied.
+        Raises InterruptedRun if somebody has been reading for so long that the log cannot be emptied, or the disk is
+        full: the answers are safe in the log then.
         """
         self.commit()
-        (busy, _, _) = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        (busy, _, _) = self._write("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise InterruptedRun(
                 f"{self.path}: another program is reading it, so its log cannot be emptied; end that, and the same "
@@ -200,9 +201,9 @@ class AnswerStore:
             self._write("COMMIT")
         self._last_commit = time.monotonic()
 
-    def _write(self, statement: str, values: tuple[Any, ...] = ()) -> None:
+    def _write(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         try:
-            self._database.execute(statement, values)
+            return self._database.execute(statement, values)
         except sqlite3.OperationalError as error:
             self._waiting = 0  # SQLite has rolled the group back, or does so now
             if self._database.in_transaction:

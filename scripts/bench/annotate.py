@@ -22,11 +22,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
+import psutil
 from rates import ratio, say, shown, table
 
 from nerkd_local import offline, threads
@@ -47,6 +50,13 @@ from nerkd_local.records import Document  # noqa: E402
 
 SHARED = Path(__file__).parents[3] / "shared"
 REPOSITORY = Path(__file__).parents[2]
+
+
+T = TypeVar("T", bound="Closable")
+
+
+class Closable(Protocol):
+    def close(self) -> None: ...
 
 
 class BareEngine:
@@ -81,45 +91,71 @@ class BareEngine:
         self._completer.close()
 
 
+def _started(start: Callable[[], T], stack: ExitStack) -> tuple[T, list[psutil.Process]]:
+    """An engine that is closed with the stack, and the processes that it brought."""
+    before = set(psutil.Process().children(recursive=True))
+    engine = start()
+    stack.callback(engine.close)
+    return engine, [child for child in psutil.Process().children(recursive=True) if child not in before]
+
+
+@contextmanager
+def _stopped(processes: list[psutil.Process]) -> Iterator[None]:
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
 def engine_part(bench: Bench, results: dict[str, Any]) -> None:
     """`nerkd annotate` over bare `LLM.chat`, warm; formats; what the constraint costs.
 
-    One engine runs at a time: a second one, idle, takes processor time from the first.
+    Both engines are up from the first round to the last, and the one whose turn it is not is stopped (SIGSTOP): idle,
+    it would take processor time from the other, and an engine that is started anew is up to a tenth faster or slower.
     """
     say(f"\n## Engine: {len(bench.documents):,} sentences, {bench.repeats} rounds in turns\n")
     engine_settings = bench.settings("lines").engine
     assert isinstance(engine_settings, VllmSettings)
     always, free = bench.job("lines", free_first=False), bench.job("lines", constrained=False)
-    bare_ways = {"LLM.chat, lines, constrained": always, "LLM.chat, lines, free": free}
+    paired = {"constrained": always, "free": free}
     ways = {
-        "annotate, lines, constrained": (always, False),
-        "annotate, lines, free": (free, False),
         "annotate, lines, constraint where needed": (bench.job("lines"), False),
         "annotate, lines, as it comes": (bench.job("lines"), True),
         "annotate, json, constrained": (bench.job("json", free_first=False), False),
         "annotate, json, free": (bench.job("json", constrained=False), False),
         "annotate, json, constraint where needed": (bench.job("json"), False),
     }
-    warm = replace(bench, documents=bench.documents[:64])
-    rates: dict[str, list[float]] = {name: [] for name in (*bare_ways, *ways)}
+    names = [f"{who}, lines, {how}" for how in paired for who in ("LLM.chat", "annotate")]
+    rates: dict[str, list[float]] = {name: [] for name in (*names, *ways)}
     tokens: dict[str, float] = {}
-    for _ in range(bench.repeats):
-        bare = BareEngine(engine_settings)
-        try:
-            bare.rate(warm.documents, always)
-            for name, job in bare_ways.items():
-                rates[name].append(bare.rate(bench.documents, job))
-        finally:
-            bare.close()
-        engine = open_engine(engine_settings)
-        try:
+    warm = replace(bench, documents=bench.documents[:64])
+    with ExitStack() as stack:
+        bare, bare_processes = _started(lambda: BareEngine(engine_settings), stack)
+        bare.rate(warm.documents, always)
+        with _stopped(bare_processes):
+            engine, engine_processes = _started(lambda: open_engine(engine_settings), stack)
             annotate_once(warm, always, engine, deduplicate=False)
-            for name, (job, deduplicate) in ways.items():
+
+        def annotate(name: str, job: AnnotationJob, deduplicate: bool = False) -> None:
+            with _stopped(bare_processes):
                 speed = annotate_once(bench, job, engine, deduplicate=deduplicate)
-                rates[name].append(speed["rate"])
-                tokens[name] = speed["output_tokens_a_sentence"]
-        finally:
-            engine.close()
+            rates[name].append(speed["rate"])
+            tokens[name] = speed["output_tokens_a_sentence"]
+
+        def chat(name: str, job: AnnotationJob) -> None:
+            with _stopped(engine_processes):
+                rates[name].append(bare.rate(bench.documents, job))
+
+        for number in range(bench.repeats):
+            for how, job in paired.items():
+                turns = [(chat, f"LLM.chat, lines, {how}"), (annotate, f"annotate, lines, {how}")]
+                for turn, name in turns if number % 2 == 0 else reversed(turns):
+                    turn(name, job)
+            for name, (job, deduplicate) in ways.items():
+                annotate(name, job, deduplicate)
     table(rates, {"output tokens a sentence": tokens})
     pairs = {
         "annotate over LLM.chat, constrained, no de-duplication": (
@@ -152,7 +188,7 @@ def batch_part(bench: Bench, results: dict[str, Any]) -> None:
     small = replace(bench, documents=bench.documents[:64])
     whole: dict[str, list[float]] = {"vllm run-batch": [], "nerkd annotate": []}
     net: dict[str, list[float]] = {"vllm run-batch": [], "nerkd annotate": []}
-    for _ in range(max(1, bench.repeats - 1)):
+    for _ in range(max(1, bench.repeats - 2)):
         for name, run in (("vllm run-batch", lambda b: _run_batch(b, job)), ("nerkd annotate", _command)):
             long, short = run(bench), run(small)
             whole[name].append(len(bench.documents) / long)
@@ -247,7 +283,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=SHARED / "models" / "bench-annotator")
     parser.add_argument("--corpus", type=Path, default=SHARED / "data" / "conll2003" / "dev.conll")
     parser.add_argument("--sentences", type=int, help="default 2000, with --quick 500")
-    parser.add_argument("--repeats", type=int, help="rounds in turns, default 3, with --quick 1")
+    parser.add_argument("--repeats", type=int, help="rounds in turns, default 5, with --quick 1")
     parser.add_argument("--parts", nargs="+", choices=["engine", "batch", "scripted"])
     parser.add_argument("--output", type=Path, help="write everything as JSON, too")
     arguments = parser.parse_args()
@@ -264,7 +300,7 @@ def main() -> None:
             documents[:200],
             documents,
             Path(scratch),
-            arguments.repeats or (1 if arguments.quick else 3),
+            arguments.repeats or (1 if arguments.quick else 5),
         )
         if "engine" in parts:
             engine_part(bench, results)

@@ -148,4 +148,5 @@ def test_reasoning_without_end_is_counted(engine: Completer, settings: VllmSetti
     asked = replace(asked, sampling=asked.sampling.model_copy(update={"max_tokens": 3}))
     ledger = annotate_and_export(DOCUMENTS, asked, engine, tmp_path)
     assert ledger["sentences"]["truncated"] == len(DOCUMENTS)
-    assert ledger["mentions"]["truncated"] == ledger["mentions_total"] == len(DOCUMENTS)
+    # the room grows with the sentence: some answers are cut off after their reasoning, in their second piece
+    assert ledger["mentions"]["truncated"] == ledger["mentions_total"] >= len(DOCUMENTS)
