@@ -6,6 +6,7 @@ import codecs
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -206,6 +207,20 @@ def _atomic_stream(path: Path, **how: Any) -> Iterator[IO[Any]]:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def link_or_copy(source: Path, target: Path, *, copy: bool = False) -> None:
+    """Have a file's content under a second name: by a hard link, or, where the file system has none, as a copy.
+
+    With `copy`, as a copy in any case: for a file that is still written to.
+    """
+    if not copy:
+        try:
+            os.link(source, target)
+            return
+        except OSError:
+            pass
+    shutil.copyfile(source, target)
 
 
 def sync_folder(folder: Path) -> None:

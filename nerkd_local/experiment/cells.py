@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 from nerkd_local.annotate.ledger import is_usable
@@ -16,7 +15,7 @@ from nerkd_local.errors import InputError
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.students import Student, training_settings
 from nerkd_local.files import local_model
-from nerkd_local.regimen.catalog import load_regimen
+from nerkd_local.regimen.catalog import load_regimen, regimen_label
 from nerkd_local.settings import find_named, load_settings
 from nerkd_local.train.identity import NOT_THE_RUN
 from nerkd_local.train.launch import read_launcher_config
@@ -84,7 +83,7 @@ def _fold_cells(cell: Cell, size: int, settings: ExperimentSettings) -> Iterator
 
 def student_of(cell: Cell, settings: ExperimentSettings, folder: RunFolder) -> Student:
     """What the cell's student is trained and scored on."""
-    regimens = {Path(name).stem: name for mix in settings.all_mixes for name in mix.regimens or settings.regimens}
+    regimens = {regimen_label(name): name for mix in settings.all_mixes for name in mix.regimens or settings.regimens}
     original = cell.original_size and folder.original(cell.original_size, cell.held_out)
     if cell.fold_size is None:
         evaluations = {EVALUATION: folder.evaluation}

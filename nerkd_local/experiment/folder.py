@@ -77,13 +77,26 @@ class RunFolder:
         """The folder of one trained student."""
         return self.root / "cells" / name
 
+    def prefix(self, key: str) -> Path:
+        """The checkpoint that students with the same beginning share."""
+        return self.root / "prefixes" / key
+
+    def twin(self, made_from: str) -> Path:
+        """Which student was trained and scored on what has this digest: others may be the same under another name."""
+        return self.root / "twins" / made_from
+
+    @property
+    def students(self) -> Path:
+        """The students that the workers share out among themselves."""
+        return self.root / "students.json"
+
     def lock(self, name: str) -> Path:
         """The lock file of a student, or of the stages that one process does for all."""
         return self.root / "locks" / name
 
     @property
     def logs(self) -> Path:
-        """What the annotators' engines print."""
+        """What the annotators' engines and the workers that train students print."""
         return self.root / "logs"
 
     @property

@@ -15,7 +15,7 @@ from nerkd_local.experiment.rows import annotator_rows, labels_rows, result_rows
 from nerkd_local.experiment.summary import student_name, write_summary
 from nerkd_local.files import write_json_lines, write_text
 from nerkd_local.regimen.catalog import load_regimen
-from nerkd_local.regimen.schedule import progress
+from nerkd_local.regimen.exposure import resolve
 from nerkd_local.report.figures import regimen_figure
 from nerkd_local.report.labels import annotators_figure, labels_figure
 from nerkd_local.report.tables import write_csv
@@ -79,8 +79,9 @@ def _schedules(settings: ExperimentSettings, distilled: Mapping[str, int]) -> di
     largest, first = max(settings.original.sizes), distilled[settings.all_mixes[0].name]
     curves = {}
     for name in dict.fromkeys(name for mix in settings.all_mixes for name in mix.regimens or settings.regimens):
-        regimen = load_regimen(name, configs_folder("regimens")).resolved(largest, first)
-        curves[regimen.name] = [float(share) for share in regimen.share(progress(_CURVE_POINTS))]
+        regimen = load_regimen(name, configs_folder("regimens"))
+        curve = resolve(regimen, largest, first, _CURVE_POINTS).shares(_CURVE_POINTS)
+        curves[regimen.name] = [float(share) for share in curve]
     return curves
 
 

@@ -21,9 +21,9 @@ from nerkd_local.errors import CheckFailed, InputError, InterruptedRun, NerkdErr
 from nerkd_local.evaluate.counts import sentence_counts
 from nerkd_local.evaluate.metrics import score_tags, scores_to_rows
 from nerkd_local.experiment.folder import RunFolder
-from nerkd_local.experiment.locks import Busy, held
-from nerkd_local.files import read_json, write_bytes, write_json
-from nerkd_local.fingerprints import digest_file
+from nerkd_local.experiment.prefixes import Course
+from nerkd_local.files import link_or_copy, read_json, read_text, write_bytes, write_json, write_text
+from nerkd_local.fingerprints import digest_file, digest_json
 from nerkd_local.machine import describe_cpu
 from nerkd_local.records import Document
 from nerkd_local.regimen.catalog import load_regimen
@@ -47,31 +47,6 @@ class Student:
     """The human-labelled files it is scored on, by a name for each."""
 
 
-def run_students(
-    students: Sequence[Student], settings: ExperimentSettings, folder: RunFolder, say: Callable[[str], None]
-) -> dict[str, dict[str, Any]]:
-    """Every student's result by name.
-
-    Several processes may run the same experiment in the same folder (one a GPU, one a core): each student is
-    trained by whoever comes first, and the others go on with the next and come back for its result.
-    Raises InterruptedRun if a trainer was asked to stop; if it failed, an error with its exit code.
-    """
-    results = {}
-    elsewhere = []
-    for number, student in enumerate(students, start=1):
-        try:
-            with held(folder, student.name, wait=False):
-                say(f"student {number} of {len(students)}: {student.name}")
-                results[student.name] = run_student(student, settings, folder)
-        except Busy:
-            elsewhere.append(student)
-    for student in elsewhere:
-        say(f"waiting for another process to finish {student.name}")
-        with held(folder, student.name, wait=True):
-            results[student.name] = run_student(student, settings, folder)
-    return results
-
-
 def finished_students(
     students: Sequence[Student], settings: ExperimentSettings, folder: RunFolder
 ) -> dict[str, dict[str, Any]]:
@@ -80,16 +55,28 @@ def finished_students(
     return {name: result for name, result in found.items() if result is not None}
 
 
-def run_student(student: Student, settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
-    """Plan, train, predict and score one student, or read what an earlier run of the same one left."""
+Trainer = Callable[["Student", TrainSettings], None]
+"""Trains a student to its end, or raises: InterruptedRun if it was asked to stop."""
+
+
+def run_student(
+    student: Student, settings: ExperimentSettings, folder: RunFolder, train: Trainer | None = None
+) -> dict[str, Any]:
+    """Plan, train, predict and score one student, or read what an earlier run of the same one left.
+
+    `train` is by default a call of the launcher.
+    """
     plan, training = _planned(student, settings, folder)
-    earlier = _finished(student, plan, training, folder)
+    earlier = _finished(student, plan, training, folder) or _twin(student, plan, training, folder)
     if earlier is not None:
         return earlier
     here = folder.student(student.name)
     save_plan(plan, training.plan)
     save_settings(training, here / "train.yaml")
-    _train(student.name, here / "train.yaml", find_named(settings.accelerate, configs_folder("accelerate")))
+    if train is None:
+        _launch(student.name, here / "train.yaml", find_named(settings.accelerate, configs_folder("accelerate")))
+    else:
+        train(student, training)
     scores = _score(student, settings, here)
     result = {
         "made_from": _made_from(student, plan, training),
@@ -100,10 +87,45 @@ def run_student(student: Student, settings: ExperimentSettings, folder: RunFolde
         "scores": scores,
     }
     write_json(here / _RESULT, result)
+    shutil.rmtree(here / "checkpoints", ignore_errors=True)
+    _leave_for_twins(student, result, folder)
     if not settings.keep_students:
         (here / "done.json").unlink()  # first: what says that the weights are there
         shutil.rmtree(here / "student")
     return result
+
+
+def is_finished(student: Student, folder: RunFolder) -> bool:
+    """Whether there is a result under the student's name; `run_student` says whether it is of these settings."""
+    return (folder.student(student.name) / _RESULT).exists()
+
+
+def course_of(student: Student, settings: ExperimentSettings, folder: RunFolder) -> Course:
+    """What the student is trained on, for those who share its beginning."""
+    plan, training = _planned(student, settings, folder)
+    return Course(student.name, plan, run_fingerprints(training, plan))
+
+
+def _twin(student: Student, plan: Plan, training: TrainSettings, folder: RunFolder) -> dict[str, Any] | None:
+    """The result of a student under another name that was trained and scored on the very same things, as its own."""
+    made_from = _made_from(student, plan, training)
+    note = folder.twin(digest_json(made_from))
+    name = read_text(note).strip() if note.exists() else student.name
+    there, here = folder.student(name), folder.student(student.name)
+    if name == student.name or not (there / _RESULT).exists() or read_json(there / _RESULT)["made_from"] != made_from:
+        return None
+    here.mkdir(parents=True, exist_ok=True)
+    for path in (*there.glob("predictions-*.jsonl"), there / "counts.npz", there / _RESULT):
+        (here / path.name).unlink(missing_ok=True)
+        link_or_copy(path, here / path.name)
+    result: dict[str, Any] = read_json(here / _RESULT)
+    return result
+
+
+def _leave_for_twins(student: Student, result: dict[str, Any], folder: RunFolder) -> None:
+    note = folder.twin(digest_json(result["made_from"]))
+    note.parent.mkdir(parents=True, exist_ok=True)
+    write_text(note, student.name)
 
 
 _RESULT = "result.json"
@@ -168,7 +190,7 @@ def _read_ids(path: Path, changed_ns: int) -> tuple[str, ...]:
     return tuple(document.id for document in read_documents(path))
 
 
-def _train(name: str, config: Path, launcher: Path) -> None:
+def _launch(name: str, config: Path, launcher: Path) -> None:
     code = launch(config, launcher)
     if code == InterruptedRun.exit_code:
         raise InterruptedRun(f"stopped while training {name}; the same command goes on from its checkpoint")

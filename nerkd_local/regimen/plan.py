@@ -18,8 +18,9 @@ from nerkd_local.files import read_json_lines, write_json_lines
 from nerkd_local.fingerprints import digest, digest_json
 from nerkd_local.records import Source
 from nerkd_local.regimen.allocate import allocate_counts
+from nerkd_local.regimen.exposure import resolve
 from nerkd_local.regimen.mixture import read_source
-from nerkd_local.regimen.schedule import Regimen, progress
+from nerkd_local.regimen.schedule import Regimen
 
 _FORMAT = "nerkd plan 1"
 
@@ -64,6 +65,19 @@ class Plan:
             fields += [len(step.original), *step.original, len(step.distilled), *step.distilled]
         return digest(*fields)
 
+    @cached_property
+    def prefixes(self) -> tuple[str, ...]:
+        """A digest (hex) of the first s steps' examples, for each s from 0 to S.
+
+        Two plans whose digests at s are equal show a student the same examples up to there, whatever regimens they
+        are of; with equal last digests they are the same plan under two names.
+        """
+        digests = [digest(self.batch_size)]
+        for step in self.steps:
+            fields: list[str | int] = [len(step.original), *step.original, len(step.distilled), *step.distilled]
+            digests.append(digest(digests[-1], *fields))
+        return tuple(digests)
+
     @property
     def examples(self) -> dict[Source, int]:
         """How many examples each source gives over all steps, repeats counted."""
@@ -101,8 +115,8 @@ def build_plan(
     for name, value in (("steps", steps), ("batch_size", batch_size)):
         if value < 1:
             raise InputError(f"{name} is {value}; at least 1 is needed")
-    resolved = regimen.resolved(len(original_ids), len(distilled_ids))
-    counts: list[int] = allocate_counts(resolved.share(progress(steps)), batch_size).tolist()
+    resolved = resolve(regimen, len(original_ids), len(distilled_ids), steps)
+    counts: list[int] = allocate_counts(resolved.shares(steps), batch_size).tolist()
     needed: dict[Source, int] = {"original": steps * batch_size - sum(counts), "distilled": sum(counts)}
     ids: dict[Source, Collection[str]] = {"original": original_ids, "distilled": distilled_ids}
     streams = {source: read_source(ids[source], source, seed) for source in ids}
@@ -113,7 +127,7 @@ def build_plan(
                 "name a file for it, or choose a regimen without it"
             )
     return Plan(
-        regimen=resolved.model_dump(mode="json"),
+        regimen=resolved.model_dump(mode="json", exclude={"match_exposure"}),
         seed=seed,
         batch_size=batch_size,
         original=_pool(original_ids),

@@ -3,7 +3,8 @@
 Progress t runs from 0 to 1; step s of S stands at t = (s + 1/2) / S, the middle of its stretch. A schedule
 that moves is w(t) = w1 + (w0 - w1) * g(t) with g falling from g(0) = 1 to g(1) = 0, so `w0` is the distilled
 share at the start and `w1` at the end. The shapes differ in their mean share too (linear, cosine and a
-centred sigmoid: 1/2; (1 - t)^2: 1/3; 1 - t^2: 2/3): comparing two of them compares exposure as well.
+centred sigmoid: 1/2; (1 - t)^2: 1/3; 1 - t^2: 2/3): comparing two of them compares exposure as well, unless
+both are matched to the same mean share (`match_exposure`, see `exposure`).
 
 Source: the regimens of arXiv 2402.09282. The parameters of its decays are not known here; they are settings.
 """
@@ -17,16 +18,19 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from nerkd_local.errors import InputError
 from nerkd_local.records import Source
 from nerkd_local.settings import Settings
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Steepness = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+MeanShare = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 _NEARLY_LINEAR = 1e-12
 """A decay less steep than this differs from its limit 1 - t by less than rounding does."""
+
+_STEEPEST_RISE = 700.0
+"""exp() of more is infinite."""
 
 
 def progress(steps: int) -> Array:
@@ -41,10 +45,14 @@ class Constant(Settings):
     share: Share | Literal["proportional"]
 
     def at(self, t: Array) -> Array:
-        """w(t), shape (S,). Raises ValueError while the share is `proportional`: see `Regimen.resolved`."""
+        """w(t), shape (S,). Raises ValueError while the share is `proportional`: see `exposure.resolve`."""
         if self.share == "proportional":
-            raise ValueError("a proportional share needs the sizes of the sources; call Regimen.resolved first")
+            raise ValueError("a proportional share needs the sizes of the sources; call exposure.resolve first")
         return np.full(t.shape, self.share, dtype=np.float64)
+
+    def over(self, steps: int) -> Array:
+        """The share of every step. Shape: (steps,). Raises as `at` does."""
+        return self.at(progress(steps))
 
 
 class Moving(Settings, ABC):
@@ -59,7 +67,14 @@ class Moving(Settings, ABC):
 
     def at(self, t: Array) -> Array:
         """w(t) in [0, 1]. Shape: (S,)."""
-        return np.clip(self.w1 + (self.w0 - self.w1) * self.g(t), 0.0, 1.0)  # rounding may leave [0, 1]
+        return self._between(self.g(t))
+
+    def over(self, steps: int) -> Array:
+        """The share of every step. Shape: (steps,)."""
+        return self.at(progress(steps))
+
+    def _between(self, g: Array) -> Array:
+        return np.clip(self.w1 + (self.w0 - self.w1) * g, 0.0, 1.0)  # rounding may leave [0, 1]
 
 
 class Step(Moving):
@@ -75,6 +90,15 @@ class Step(Moving):
     def g(self, t: Array) -> Array:
         """1 before tau and 0 from tau on, or, reversed, 0 before tau and 1 from tau on."""
         return np.where((t < self.tau) != self.reverse, 1.0, 0.0)
+
+    def over(self, steps: int) -> Array:
+        """The share of every step. Shape: (steps,).
+
+        The step in whose stretch tau lies is divided in proportion, so that the mean share is tau's to the last
+        example, not to the last step.
+        """
+        before = np.clip(self.tau * steps - np.arange(steps), 0.0, 1.0)
+        return self._between(1.0 - before if self.reverse else before)
 
 
 class Linear(Moving):
@@ -98,10 +122,11 @@ class Cosine(Moving):
 
 
 class Exponential(Moving):
-    """g(t) = (exp(-kt) - exp(-k)) / (1 - exp(-k)): steep at first. k = 0 is its limit, linear."""
+    """g(t) = (exp(-kt) - exp(-k)) / (1 - exp(-k)): steep at first. k = 0 is its limit, linear; with k below 0 it
+    is steep at last."""
 
     shape: Literal["exponential"] = "exponential"
-    k: Steepness = 5.0
+    k: Annotated[float, Field(ge=-_STEEPEST_RISE, allow_inf_nan=False)] = 5.0
 
     def g(self, t: Array) -> Array:
         """The formula as exp(-kt) (1 - exp(-k(1-t))) / (1 - exp(-k)): no difference of near-equal numbers."""
@@ -159,13 +184,17 @@ class Regimen(Settings):
 
     name: Annotated[str, Field(min_length=1)]
     schedule: Schedule
+    match_exposure: MeanShare | None = None
+    """The mean distilled share over training that the schedule is bent to, by its own parameter (see `exposure`)."""
 
-    def share(self, t: Array) -> Array:
-        """w(t), the distilled share of a batch at progress t. Shape of t and of the result: (S,).
+    def shares(self, steps: int) -> Array:
+        """w of every step, the distilled share of its batch. Shape: (steps,).
 
-        Raises ValueError for a proportional share: that needs `resolved` first.
+        Raises ValueError for a proportional share, and for one that is to be matched: see `exposure.resolve`.
         """
-        return self.schedule.at(t)
+        if self.match_exposure is not None:
+            raise ValueError("the schedule is still to be matched; call exposure.resolve first")
+        return self.schedule.over(steps)
 
     @property
     def sources(self) -> frozenset[Source]:
@@ -174,22 +203,10 @@ class Regimen(Settings):
         share = self.schedule.share if isinstance(self.schedule, Constant) else None
         return pure.get(share, frozenset({"original", "distilled"}))
 
-    def resolved(self, originals: int, distilled: int) -> Regimen:
-        """The regimen with a proportional share written out as a number; any other comes back unchanged.
-
-        Raises InputError for a proportional share of two empty sources.
-        """
-        if not isinstance(self.schedule, Constant) or self.schedule.share != "proportional":
-            return self
-        if originals + distilled == 0:
-            raise InputError(f"regimen {self.name!r} needs labelled sentences, and both sources are empty")
-        share = distilled / (originals + distilled)
-        return self.model_copy(update={"schedule": Constant(share=share)})
-
 
 def _expm1_ratio(k: float, u: Array) -> Array:
     """(1 - exp(-ku)) / (1 - exp(-k)) for u in [0, 1]; its limit u where k is next to nothing."""
-    if k < _NEARLY_LINEAR:
+    if abs(k) < _NEARLY_LINEAR:
         return u
     result: Array = np.expm1(-k * u) / np.expm1(-k)
     return result

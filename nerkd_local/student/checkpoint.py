@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from nerkd_local.errors import NerkdError
-from nerkd_local.files import read_json, sync_folder, write_json
+from nerkd_local.files import link_or_copy, read_json, sync_folder, write_json
 from nerkd_local.fingerprints import digest_file
 from nerkd_local.student.model import replace_folder
 
@@ -76,6 +76,30 @@ def save_checkpoint(
     for old in _checkpoints(folder)[: -max(keep, 1)]:
         shutil.rmtree(old)
     return target
+
+
+def adopt_checkpoint(found: Checkpoint, folder: Path, meta: Mapping[str, Any]) -> None:
+    """Have another run go on from a verified checkpoint: it appears in that run's `folder`, with that run's `meta`.
+
+    The tensors are linked, not written again, where the file system can. Raises nothing where it is there already.
+    """
+    target = folder / found.folder.name
+    if target.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=folder, prefix=f".{target.name}."))
+    try:
+        files = dict(read_json(found.folder / _MANIFEST)["files"])
+        for name in files.keys() - {_META}:
+            link_or_copy(found.folder / name, staging / name)
+        write_json(staging / _META, dict(meta))
+        files[_META] = {"size": (staging / _META).stat().st_size, "sha256": digest_file(staging / _META)}
+        write_json(staging / _MANIFEST, {"step": found.step, "files": files})
+        staging.chmod(0o755)
+        replace_folder(staging, target)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:

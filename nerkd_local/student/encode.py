@@ -43,17 +43,38 @@ class Frame(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Windows as tensors. `input_ids`, `attention_mask`: int64, shape (windows, longest). `rows`, `columns`:
-    int64, shape (words,), where the words' first sub-tokens stand, window by window."""
+    """Windows as tensors. `input_ids`: int64, shape (rows, longest). `rows`, `columns`: int64, shape (words,), where
+    the words' first sub-tokens stand, window by window. `attention_mask` and `position_ids`: see what made it."""
 
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
     rows: torch.Tensor
     columns: torch.Tensor
+    places: NDArray[np.int64]
+    """Where the windows' tokens stand, one window after the other, in the flattened `input_ids`. On the CPU."""
+    position_ids: torch.Tensor | None = None
+
+    def laid_out(self, values: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+        """Values of the windows' tokens, as they stand in the batch; 0 on padding. Shape: that of `input_ids`."""
+        laid = np.zeros(self.input_ids.numel(), np.int64)
+        laid[self.places] = np.concatenate(values)
+        return laid.reshape(tuple(self.input_ids.shape))
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device."""
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+        def moved(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.to(device, non_blocking=True)
+
+        positions = self.position_ids if self.position_ids is None else moved(self.position_ids)
+        return Batch(
+            moved(self.input_ids),
+            moved(self.attention_mask),
+            moved(self.rows),
+            moved(self.columns),
+            self.places,
+            positions,
+        )
 
 
 def encode(tokenizer: Any, sentences: Sequence[Sequence[str]], *, max_tokens: int, stride: int) -> list[list[Window]]:
@@ -133,7 +154,10 @@ def special_frame(tokenizer: Any) -> Frame:
 
 
 def collate(windows: Sequence[Window], pad: int) -> Batch:
-    """Pad windows to the longest of them (`pad` is the padding token's id). At least one window is needed."""
+    """Pad windows to the longest of them, a row each (`pad` is the padding token's id). At least one is needed.
+
+    `attention_mask`: int64, shape (windows, longest), 0 on padding. There are no `position_ids`: the model's own do.
+    """
     lengths = np.array([len(window) for window in windows])
     longest = int(lengths.max())
     mask = np.arange(longest) < lengths[:, None]
@@ -146,4 +170,5 @@ def collate(windows: Sequence[Window], pad: int) -> Batch:
         torch.from_numpy(mask.astype(np.int64)),
         torch.from_numpy(rows.astype(np.int64)),
         torch.from_numpy(columns),
+        np.flatnonzero(mask),
     )

@@ -111,13 +111,17 @@ def check_length(model: Any, max_tokens: int) -> None:
         raise InputError(f"max_tokens {max_tokens} is more than this encoder can read; set {positions} or less")
 
 
+def first_position_of(model: Any) -> int:
+    """The position of a window's first token."""
+    return int(model.config.pad_token_id) + 1 if model.config.model_type in _OFFSET_POSITIONS else 0
+
+
 def _positions(model: Any) -> int | None:
     """The longest input of the encoder; None if it has no such bound."""
     positions: int | None = getattr(model.config, "max_position_embeddings", None)
     if positions is None or positions < 0:
         return None
-    offset: int = model.config.pad_token_id + 1 if model.config.model_type in _OFFSET_POSITIONS else 0
-    return positions - offset
+    return positions - first_position_of(model)
 
 
 # RoBERTa and its kin number positions from the padding id on, so some of the table is never used.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -14,10 +14,15 @@ from numpy.typing import NDArray
 from nerkd_local.corpus.schemes import tags_to_spans
 from nerkd_local.records import CONFIDENCES, RAW_TAGS, Document
 from nerkd_local.student.confidence import entity_confidences
-from nerkd_local.student.decode import word_tags
+from nerkd_local.student.decode import best_tags, word_tags
 from nerkd_local.student.device import Precision, autocast, pick_device, pick_precision
-from nerkd_local.student.encode import Window, collate, encode
+from nerkd_local.student.encode import Window, encode
 from nerkd_local.student.model import check_length, student_tags, student_windows
+from nerkd_local.student.packing import Layout, word_logits
+
+_ROW_TOKENS = 256
+_UNSEEN = -1e4
+"""The score of all classes but `O` for a word that the student does not see."""
 
 _CHUNK = 2048  # documents held at once: enough to sort by length, little enough to keep memory flat
 
@@ -55,6 +60,7 @@ def predict(
     stride: int | None = None,
     tokens_per_batch: int | None = None,
     precision: Precision = "auto",
+    decoding: Literal["valid", "independent"] = "valid",
 ) -> Iterator[Prediction]:
     """One prediction for each document, in order; the next 2,048 documents are read at a time.
 
@@ -63,7 +69,8 @@ def predict(
     `tokens_per_batch` bounds windows times the longest window of a forward, padding included: default 1,024
     on a CPU, 32,768 elsewhere. Batches are made of windows of like length, so a score can differ in its last
     bits with the documents around it. The model is moved to `device` (default: CUDA if present) and put in
-    evaluation mode. Raises InputError if `max_tokens` or `stride` does not fit the model.
+    evaluation mode. `decoding`: the best tag sequence that is valid IOB2, or each word's best tag, which may leave an
+    `I-x` that continues nothing. Raises InputError if `max_tokens` or `stride` does not fit the model.
     """
     trained = student_windows(model)
     max_tokens = trained.max_tokens if max_tokens is None else max_tokens
@@ -77,28 +84,29 @@ def predict(
     # 256, 245 at 8,192)
     budget = tokens_per_batch or (1024 if device.type == "cpu" else 32768)
     remaining = iter(documents)
+    layout = Layout.of(model, tokenizer.pad_token_id)
     while chunk := list(islice(remaining, _CHUNK)):
         sentences = [document.words for document in chunk]
-        classes = [np.zeros(len(words), np.int64) for words in sentences]  # class 0 is O
-        probabilities = [np.zeros((len(words), len(names)), np.float32) for words in sentences]
-        for rows in probabilities:
-            rows[:, 0] = 1
+        scores = [np.full((len(words), len(names)), _UNSEEN, np.float32) for words in sentences]
+        for rows in scores:
+            rows[:, 0] = 0  # certainly O
         encoded = encode(tokenizer, sentences, max_tokens=max_tokens, stride=stride)
         windows = [(window, row) for row, cut in enumerate(encoded) for window in cut]
         windows.sort(key=lambda pair: len(pair[0]))
+        start = 0
         for group in batches([window for window, _ in windows], budget):
-            chosen, scores = _answers(model, group, tokenizer.pad_token_id, device, resolved)
+            found = _scores(model, layout, group, device, resolved)
             begin = 0
-            for window, row in windows[: len(group)]:
+            for window, row in windows[start : start + len(group)]:
                 end = begin + len(window.words)
-                classes[row][window.words] = chosen[begin:end]
-                probabilities[row][window.words] = scores[begin:end]
+                scores[row][window.words] = found[begin:end]
                 begin = end
-            del windows[: len(group)]
-        for document, row_classes, row_probabilities in zip(chunk, classes, probabilities, strict=True):
-            tags = word_tags(row_classes.tolist(), names)
+            start += len(group)
+        for document, row_scores in zip(chunk, scores, strict=True):
+            classes = best_tags(row_scores) if decoding == "valid" else row_scores.argmax(-1)
+            tags = word_tags(classes.tolist(), names)
             labelled = dataclasses.replace(document, spans=tags_to_spans(tags, document.tokens, strict=True))
-            yield Prediction(labelled, tags, entity_confidences(labelled, row_probabilities, names))
+            yield Prediction(labelled, tags, entity_confidences(labelled, _softmax(row_scores), names))
 
 
 def batches(windows: list[Window], budget: int) -> Iterator[list[Window]]:
@@ -117,13 +125,16 @@ def batches(windows: list[Window], budget: int) -> Iterator[list[Window]]:
 
 
 @torch.inference_mode()
-def _answers(
-    model: Any, group: list[Window], pad: int, device: torch.device, precision: Any
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The class of each word of the windows, shape (words,), and the probabilities, shape (words, classes)."""
-    batch = collate(group, pad).to(device)
+def _scores(
+    model: Any, layout: Layout, group: list[Window], device: torch.device, precision: Literal["fp32", "bf16"]
+) -> NDArray[np.float32]:
+    """The head's scores of each word of the windows, in float32. Shape: (words, classes)."""
+    batch = layout.batch(group, row_tokens=_ROW_TOKENS).to(device)
     with autocast(precision, device):
-        logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-    scores = logits[batch.rows, batch.columns]
-    # The class is the greatest score, not the greatest probability: in float32 the softmax may make ties.
-    return scores.argmax(-1).cpu().numpy(), scores.float().softmax(-1).cpu().numpy()
+        logits = word_logits(model, batch)
+    return np.asarray(logits.float().cpu().numpy(), np.float32)
+
+
+def _softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    powers = np.exp(scores - scores.max(-1, keepdims=True, initial=0)) if len(scores) else scores
+    return np.asarray(powers / powers.sum(-1, keepdims=True), np.float32) if len(scores) else scores

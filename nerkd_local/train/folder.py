@@ -1,7 +1,7 @@
 """The run folder: what lies in it, and whose run it is.
 
-settings.json   the resolved settings            student/      the trained student
-metrics.jsonl   a line every `log_every` steps   checkpoints/  see `student.checkpoint`
+settings.json   the resolved settings          student/      the trained student
+exposure.jsonl  a line a step: see `exposure`  checkpoints/  see `student.checkpoint`
 done.json       fingerprints, world size, threads, time; there only when the run is finished
 """
 
@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from nerkd_local.errors import InputError
-from nerkd_local.files import atomic_writer, json_line, parse_json, read_json
+from nerkd_local.files import read_json
 from nerkd_local.student.checkpoint import newest_checkpoint
+from nerkd_local.train.exposure import ExposureLedger
 from nerkd_local.train.identity import check_same_run
 from nerkd_local.train.messages import tell
 
@@ -28,7 +29,7 @@ class TrainFolder:
     def __init__(self, output: Path) -> None:
         self.output = output
         self.settings = output / "settings.json"
-        self.metrics = output / "metrics.jsonl"
+        self.exposure = ExposureLedger(output / "exposure.jsonl")
         self.checkpoints = output / "checkpoints"
         self.student = output / "student"
         self.done = output / "done.json"
@@ -70,22 +71,3 @@ class TrainFolder:
             return 0
         check_same_run(checkpoint.meta["fingerprints"], fingerprints, checkpoint.folder)
         return checkpoint.step
-
-    def cut_metrics(self, step: int) -> None:
-        """Remove metrics lines of steps after `step`, and a last line that an interruption left torn."""
-        kept = []
-        if self.metrics.exists():
-            for line in self.metrics.read_text(encoding="utf-8").split("\n"):
-                try:
-                    row = parse_json(line)
-                except ValueError:
-                    break
-                if row["step"] <= step:
-                    kept.append(row)
-        with atomic_writer(self.metrics) as stream:
-            stream.writelines(map(json_line, kept))
-
-    def add_metrics(self, row: Mapping[str, Any]) -> None:
-        """Append a metrics line."""
-        with self.metrics.open("a", encoding="utf-8", newline="\n") as stream:
-            stream.write(json_line(row))

@@ -14,7 +14,7 @@ from nerkd_local.train.settings import TrainSettings
 
 # Where results go, how often something is written, how many threads compute: none of it is the run.
 NOT_THE_RUN = {"output", "log_every", "checkpoint_every", "keep_checkpoints", "threads"}
-_BY_CONTENT = {"student", "plan", "original", "distilled"}
+_BY_CONTENT = {"student", "plan", "original", "distilled", "channel"}
 
 
 def run_fingerprints(settings: TrainSettings, plan: Plan) -> dict[str, Any]:
@@ -26,12 +26,13 @@ def run_fingerprints(settings: TrainSettings, plan: Plan) -> dict[str, Any]:
     values["labels"] = sorted(values["labels"])
     sources = {"original": settings.original, "distilled": settings.distilled}
     return {
-        "plan": plan.fingerprint,
+        "plan": plan.prefixes[-1],
         "student": digest_folder(local_model(settings.student)),
         **{
             source: digest_file(existing_file(path)) if path and count else None
             for (source, path), count in zip(sources.items(), plan.examples.values(), strict=True)
         },
+        "channel": digest_file(existing_file(settings.channel)) if settings.channel else None,
         **values,
     }
 

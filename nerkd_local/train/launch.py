@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.files import read_text
 from nerkd_local.machine import usable_cores
 from nerkd_local.settings import load_settings
-from nerkd_local.stopping import STOP_SIGNALS, StopRequest, listen_for_stop, signal_at_parents_end
+from nerkd_local.stopping import STOP_SIGNALS, listen_for_stop, signal_at_parents_end
 from nerkd_local.train.lifeline import Lifeline
 from nerkd_local.train.settings import TrainSettings
 
@@ -33,25 +34,67 @@ def launch(config: Path, accelerate_config: Path, overrides: Sequence[str] = ())
     Raises InputError if either file is unusable, before starting anything.
     """
     load_settings(TrainSettings, config, overrides)
+    (code,) = launch_modules([Launch(("nerkd_local.train", str(config), *overrides))], accelerate_config)
+    return code
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One call of the launcher: a module with its arguments, what is laid over the environment, and where its output
+    goes (None: where this process's goes). The module goes through `rank.run_rank`."""
+
+    module: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    log: Path | None = None
+
+
+def launch_modules(
+    launches: Sequence[Launch], accelerate_config: Path, *, watch: Callable[[], None] = lambda: None
+) -> list[int]:
+    """Run several launchers side by side to their end; their exit codes, as `launch` has them.
+
+    `watch` is called a few times a second. What asks this process to stop is passed on to all. Main thread only.
+    Raises InputError for an unusable launcher configuration.
+    """
     machines = read_launcher_config(accelerate_config)
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate_config)]
-    command += ["-m", "nerkd_local.train", str(config), *overrides]
-    with tempfile.TemporaryDirectory(prefix="nerkd-") as folder, listen_for_stop() as stop:
-        lifeline = Lifeline.offer(Path(folder))
-        process = subprocess.Popen(
-            command,
-            env={**launch_environment(machines, os.environ), **lifeline.environment()},
-            start_new_session=True,  # the terminal's Ctrl-C comes to this process alone
-            preexec_fn=_prepare_launcher,
-        )
-        try:
-            code = _wait(process, stop, lifeline)
-        finally:
-            _kill(process)
-        reported = lifeline.reported()
-        ended = reported if reported is not None else int(code != 0)
-        # asked to stop while it was ending anyway: whoever asked does not want the next thing begun
-        return InterruptedRun.exit_code if stop and not ended else ended
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate_config), "-m"]
+    with ExitStack() as stack:
+        stop = stack.enter_context(listen_for_stop())
+        running = []
+        for each in launches:
+            lifeline = Lifeline.offer(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nerkd-"))))
+            log = None if each.log is None else stack.enter_context(each.log.open("ab"))
+            environment = launch_environment(machines, {**os.environ, **each.environment})
+            process = subprocess.Popen(
+                [*launcher, *each.module],
+                env={**environment, **lifeline.environment()},
+                stdout=log,
+                stderr=None if log is None else subprocess.STDOUT,
+                start_new_session=True,  # the terminal's Ctrl-C comes to this process alone
+                preexec_fn=_prepare_launcher,
+            )
+            stack.callback(_kill, process)
+            running.append((process, lifeline))
+        while any(process.poll() is None for process, _ in running):
+            watch()
+            if stop:
+                for _, lifeline in running:
+                    lifeline.ask_to_stop()
+            for process, _ in running:
+                if process.poll() is None:
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(timeout=_POLL_S)
+                    break
+        codes = []
+        for process, lifeline in running:
+            reported = lifeline.reported()
+            ended = reported if reported is not None else int(process.wait() != 0)
+            # asked to stop while it was ending anyway: whoever asked does not want the next thing begun
+            codes.append(InterruptedRun.exit_code if stop and not ended else ended)
+        return codes
+
+
+_POLL_S = 0.2
 
 
 def launch_environment(machines: Mapping[str, Any], inherited: Mapping[str, str]) -> dict[str, str]:
@@ -78,15 +121,6 @@ def launch_environment(machines: Mapping[str, Any], inherited: Mapping[str, str]
     if machines.get("use_cpu"):
         environment["ACCELERATE_USE_CPU"] = "true"
     return environment
-
-
-def _wait(process: subprocess.Popen[bytes], stop: StopRequest, lifeline: Lifeline) -> int:
-    while True:
-        try:
-            return process.wait(timeout=0.2)
-        except subprocess.TimeoutExpired:
-            if stop:
-                lifeline.ask_to_stop()
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

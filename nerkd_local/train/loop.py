@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nerkd_local.errors import CheckFailed
 from nerkd_local.fingerprints import digest
 from nerkd_local.regimen.plan import Plan
 from nerkd_local.student.device import autocast
-from nerkd_local.train.data import Examples, micro_batches, step_examples
-from nerkd_local.train.loss import gradient_scale, summed_loss, zero_loss
+from nerkd_local.student.dropout import DropoutKeys
+from nerkd_local.student.packing import Layout, word_logits
+from nerkd_local.train.data import (
+    Example,
+    Examples,
+    Piece,
+    micro_batches,
+    step_examples,
+    step_pieces,
+    words_of,
+)
+from nerkd_local.train.loss import gradient_scale, source_losses, zero_loss
 from nerkd_local.train.rate import rate_share
 from nerkd_local.train.settings import TrainSettings
 
-# Sorted groups of 8 against all 16 at once, 6-layer encoder, CoNLL sentences, one thread: 0.28 s a step
-# against 0.34 s in bfloat16 and 0.60 s against 0.71 s in float32 (less padding); groups of 4 lose it again.
-_CPU_MICRO_BATCH = 8
+_FORWARD_TOKENS = {"cpu": 1024}
+_DEVICE_FORWARD_TOKENS = 32768
+
+_ROW_TOKENS = 256
+"""Attention's share of a row's work grows with its length: at 256 tokens a tenth of it, for a 384-wide encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,95 +47,141 @@ class Parts:
     optimizer: Any
     plan: Plan
     examples: Examples
-    pad: int
+    layout: Layout
     precision: Literal["fp32", "bf16"]
+    dropout: DropoutKeys
+    embeddings: torch.nn.Parameter
+    """The table of token embeddings (cut, see `student.vocabulary`), whose gradient is zero but for a step's tokens."""
+    channel: torch.Tensor | None
 
 
-@dataclass(slots=True)
-class Progress:
-    """Where a run stands: optimizer steps finished, and the summed loss and number of labelled words of the
-    steps since the last metrics line."""
+class Step(NamedTuple):
+    """What came of an optimizer step: by source, original first, the summed loss, the labelled words and the tokens."""
 
-    step: int = 0
-    loss: float = 0.0
-    labels: int = 0
+    number: int
+    loss: tuple[float, float]
+    labels: tuple[int, int]
+    tokens: tuple[int, int]
+    learning_rate: float
 
 
 def run_steps(
     parts: Parts,
     settings: TrainSettings,
-    progress: Progress,
+    begin: int,
     *,
     stop: Callable[[], bool],
-    log: Callable[[Progress], None],
-    checkpoint: Callable[[Progress], None],
-) -> bool:
-    """Run the plan's remaining steps, updating `progress`; True when the plan is done, False when stopped.
+    log: Callable[[Step], None],
+    checkpoint: Callable[[int], None],
+    checkpoint_at: Collection[int] = (),
+) -> int:
+    """Run the plan's steps from `begin` on; returns how many are done: all, or fewer when stopped.
 
     After each step all ranks share its loss and whether any of them wants to stop, so they stop together,
-    with a checkpoint. `log` is called every `log_every` steps and after the last, `checkpoint` every
-    `checkpoint_every` (but not after the last). Raises CheckFailed when the loss is no longer a number.
+    with a checkpoint. `log` hears of every step; `checkpoint` is called every `checkpoint_every` steps and after the
+    numbers of steps in `checkpoint_at` (but not after the last). Raises CheckFailed when the loss is no longer a
+    number.
     """
     steps = len(parts.plan.steps)
-    while progress.step < steps:
-        labels, loss = run_step(parts, settings, progress.step)
+    for number in range(begin, steps):
+        done, loss = run_step(parts, settings, number)
         # One small exchange a step. It makes the host wait for the device, which costs a GPU some idle time,
         # and buys that ranks never part.
-        shared = torch.stack([loss, torch.tensor(float(stop()), dtype=torch.float64, device=loss.device)])
-        loss_sum, stops = parts.accelerator.reduce(shared, reduction="sum").tolist()
-        progress.step += 1
-        progress.loss += loss_sum
-        progress.labels += labels
-        if not math.isfinite(loss_sum):
+        shared = torch.cat([loss, torch.tensor([float(stop())], dtype=torch.float64, device=loss.device)])
+        original, distilled, stops = parts.accelerator.reduce(shared, reduction="sum").tolist()
+        if not math.isfinite(original + distilled):
             raise CheckFailed(
-                f"the loss is {loss_sum} at step {progress.step}; lower learning_rate (now "
+                f"the loss is {original + distilled} at step {number + 1}; lower learning_rate (now "
                 f"{settings.learning_rate:g}) or set precision to fp32"
             )
-        last = progress.step == steps
-        if last or progress.step % settings.log_every == 0:
-            log(progress)
-            progress.loss, progress.labels = 0.0, 0
-        if last:
-            return True
+        log(done._replace(loss=(original, distilled)))
+        if number + 1 == steps:
+            break
+        every = settings.checkpoint_every
+        if stops or number + 1 in checkpoint_at or (every and (number + 1) % every == 0):
+            checkpoint(number + 1)
         if stops:
-            checkpoint(progress)
-            return False
-        if settings.checkpoint_every and progress.step % settings.checkpoint_every == 0:
-            checkpoint(progress)
-    return True
+            return number + 1
+    return steps
 
 
-def run_step(parts: Parts, settings: TrainSettings, step: int) -> tuple[int, torch.Tensor]:
+def run_step(parts: Parts, settings: TrainSettings, number: int) -> tuple[Step, torch.Tensor]:
     """One optimizer step (numbered from 0) on exactly the plan's examples, each rank on its slice of them.
 
-    Returns the number of labelled words of the whole step, and this rank's summed loss (float64, shape ()).
-    Reseeds torch's global generators from (seed, step, rank): dropout depends on nothing that came before.
+    Returns what it was made of (its loss still 0), and this rank's summed loss by source (float64, shape (2,)).
+    Dropout depends on (seed, step, example) alone, where the model's layers allow it (see `student.dropout`); torch's
+    global generators, from which any other layer draws, are reseeded from (seed, step, rank).
     """
     accelerator, model = parts.accelerator, parts.model
     rank, world, device = accelerator.process_index, accelerator.num_processes, accelerator.device
-    torch.manual_seed(int(digest(settings.seed, step, rank)[:15], 16))
-    examples = step_examples(parts.plan.steps[step], parts.examples)
-    labels = sum(example.labels for example in examples)
-    scale = gradient_scale(labels, world)
-    own = [window for example in examples[rank::world] for window in example.windows]
-    groups = micro_batches(own, settings.micro_batch or (_CPU_MICRO_BATCH if device.type == "cpu" else None))
-    total = torch.zeros((), dtype=torch.float64, device=device)
-    for number, group in enumerate(groups or [[]]):
+    torch.manual_seed(int(digest(settings.seed, number, rank)[:15], 16))
+    examples = step_examples(parts.plan.steps[number], parts.examples)
+    scale = gradient_scale(sum(example.labels for example in examples), world)
+    pieces = step_pieces(examples, int(digest(settings.seed, number)[:15], 16), rank, world)
+    budget = settings.forward_tokens or _FORWARD_TOKENS.get(device.type, _DEVICE_FORWARD_TOKENS)
+    groups = micro_batches(pieces, budget)
+    total = torch.zeros(2, dtype=torch.float64, device=device)
+    for index, group in enumerate(groups or [[]]):
         # Ranks may hold different numbers of groups; gradients are exchanged in each one's last backward.
-        with nullcontext() if number + 1 >= len(groups) else accelerator.no_sync(model):
-            with autocast(parts.precision, device):
-                if group:
-                    loss = summed_loss(model, group, parts.pad, device)
-                else:
-                    loss = zero_loss(model, parts.pad, device)
+        with nullcontext() if index + 1 >= len(groups) else accelerator.no_sync(model):
+            if group:
+                losses = _losses(parts, settings, group)
+                total += losses.detach()
+                loss = losses.sum()
+            else:
+                with autocast(parts.precision, device):
+                    loss = zero_loss(model, parts.layout.pad, device)
             accelerator.backward(loss * scale)
-        total += loss.detach()
+    rate = learning_rate(settings, number, len(parts.plan.steps))
     for parameters in parts.optimizer.param_groups:
-        parameters["lr"] = learning_rate(settings, step, len(parts.plan.steps))
-    accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
+        parameters["lr"] = rate
+    clip_gradients(model, parts.embeddings, touched_rows(examples), settings.max_grad_norm)
     parts.optimizer.step()
     parts.optimizer.zero_grad()
-    return labels, total
+    return _describe(number, examples, rate), total
+
+
+def _losses(parts: Parts, settings: TrainSettings, group: list[Piece]) -> torch.Tensor:
+    """The summed losses of a group of windows, by source."""
+    device = parts.accelerator.device
+    windows = [piece.tagged.window for piece in group]
+    batch = parts.layout.batch(windows, row_tokens=_ROW_TOKENS)
+    keys = torch.from_numpy(batch.laid_out([piece.keys for piece in group])).to(device)
+    batch, words = batch.to(device), words_of(group).to(device)
+    with parts.dropout.of(keys), autocast(parts.precision, device):
+        logits = word_logits(parts.model, batch)
+    losses: torch.Tensor = source_losses(logits, words, settings.distilled_loss, parts.channel)
+    return losses
+
+
+def touched_rows(examples: Sequence[Example]) -> NDArray[np.int64]:
+    """The rows of the embedding table that the examples look up, ascending."""
+    ids = [tagged.window.input_ids for example in examples for tagged in example.windows]
+    return np.unique(np.concatenate(ids)).astype(np.int64) if ids else np.zeros(0, np.int64)
+
+
+def clip_gradients(model: Any, embeddings: torch.nn.Parameter, rows: NDArray[np.int64], max_norm: float) -> None:
+    """Scale all gradients so that their norm is at most `max_norm`.
+
+    Of the embeddings only the step's rows are read: the others' gradients are zero, and so the sum is the same to the
+    last bit whatever else the table holds.
+    """
+    gradients = []
+    for weights in model.parameters():
+        if weights.grad is not None:
+            own = weights.grad if weights is not embeddings else weights.grad[torch.from_numpy(rows).to(weights.device)]
+            gradients.append(own)
+    norm = torch.nn.utils.get_total_norm(gradients)
+    torch.nn.utils.clip_grads_with_norm_(model.parameters(), max_norm, norm)
+
+
+def _describe(number: int, examples: Sequence[Example], rate: float) -> Step:
+    def count(what: Callable[[Example], int]) -> tuple[int, int]:
+        original = sum(what(example) for example in examples if example.source == "original")
+        return original, sum(map(what, examples)) - original
+
+    labels, tokens = count(lambda example: example.labels), count(lambda example: example.tokens)
+    return Step(number, (0.0, 0.0), labels, tokens, rate)
 
 
 def learning_rate(settings: TrainSettings, step: int, steps: int) -> float:
@@ -130,15 +190,16 @@ def learning_rate(settings: TrainSettings, step: int, steps: int) -> float:
     return settings.learning_rate * share
 
 
-def new_optimizer(model: Any, settings: TrainSettings) -> tuple[Any, list[str]]:
+def new_optimizer(model: Any, embeddings: torch.nn.Parameter, settings: TrainSettings) -> tuple[Any, list[str]]:
     """AdamW over the model's parameters, and their names in the optimizer's order.
 
-    Biases and norms (one dimension) do not decay. The fused kernel takes 0.03 s a step instead of 0.13 s on a
-    CPU thread for 22 M parameters.
+    Biases and norms (one dimension) do not decay, nor do token embeddings: a row decays whether it is looked up or not,
+    and those of words that the corpus does not hold are to stay as they were pretrained. The fused kernel takes 0.03 s
+    a step instead of 0.13 s on a CPU thread for 22 M parameters.
     """
     named = [(name, weights) for name, weights in model.named_parameters() if weights.requires_grad]
-    decaying = [(name, weights) for name, weights in named if weights.ndim > 1]
-    level = [(name, weights) for name, weights in named if weights.ndim <= 1]
+    level = [(name, weights) for name, weights in named if weights.ndim <= 1 or weights is embeddings]
+    decaying = [(name, weights) for name, weights in named if weights.ndim > 1 and weights is not embeddings]
     groups = [
         {"params": [weights for _, weights in decaying], "weight_decay": settings.weight_decay},
         {"params": [weights for _, weights in level], "weight_decay": 0.0},

@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Literal
 
 
-def rate_share(step: int, steps: int, *, warmup_share: float, schedule: Literal["linear", "constant"]) -> float:
+def rate_share(
+    step: int, steps: int, *, warmup_share: float, schedule: Literal["linear", "constant", "rewarmed"]
+) -> float:
     """The part of the full learning rate that optimizer step `step` (from 0) of `steps` takes, in (0, 1].
 
     The rate climbs in equal amounts over the first w = round(warmup_share * steps) steps, which take 1/(w+1),
     2/(w+1), ... w/(w+1), then is 1 at step w, and stays there (`constant`) or falls in equal amounts towards
-    0, which it would reach one step after the last (`linear`). So no step is spent at rate 0.
+    0, which it would reach one step after the last (`linear`). So no step is spent at rate 0. `rewarmed` is `linear`
+    over the first half of the steps, and again over the second.
     """
+    if schedule == "rewarmed":
+        half = steps // 2
+        first = step < half
+        steps, step = (half, step) if first else (steps - half, step - half)
     warmup = round(warmup_share * steps)
     if step < warmup:
         return (step + 1) / (warmup + 1)

@@ -4,42 +4,52 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from nerkd_local.errors import InterruptedRun
 from nerkd_local.files import write_json
 from nerkd_local.fingerprints import digest_json
 from nerkd_local.regimen.plan import Plan, load_plan
-from nerkd_local.student.checkpoint import (
-    Checkpoint,
-    open_checkpoint,
-    optimizer_tensors,
-    restore_optimizer,
-    save_checkpoint,
-)
+from nerkd_local.student.checkpoint import Checkpoint, open_checkpoint, save_checkpoint
 from nerkd_local.student.device import pick_precision
+from nerkd_local.student.dropout import DropoutKeys, key_dropout
 from nerkd_local.student.model import check_length, new_student, save_student, student_tags
+from nerkd_local.student.packing import Layout
+from nerkd_local.student.vocabulary import Vocabulary
 from nerkd_local.student.windows import Windows
-from nerkd_local.train.data import SOURCES, Examples, load_examples, step_examples
+from nerkd_local.train.channel import load_channel
+from nerkd_local.train.data import Examples, load_examples, renumbered, used_ids
+from nerkd_local.train.exposure import replay
 from nerkd_local.train.folder import FINISHED, TrainFolder
 from nerkd_local.train.identity import run_fingerprints
-from nerkd_local.train.loop import Parts, Progress, learning_rate, new_optimizer, run_steps
+from nerkd_local.train.loop import Parts, Step, new_optimizer, run_steps
 from nerkd_local.train.messages import tell
 from nerkd_local.train.ranks import check_same, from_first_rank, join_ranks, joined_ranks, together
 from nerkd_local.train.settings import TrainSettings
+from nerkd_local.train.state import restore_state, state_tensors
 
 
-def train(settings: TrainSettings, *, stop: Callable[[], bool] = lambda: False) -> TrainFolder:
+def train(
+    settings: TrainSettings,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    checkpoint_at: Collection[int] = (),
+    saved: Callable[[int], None] = lambda steps: None,
+) -> TrainFolder:
     """Train as the settings say, resuming what the output folder holds of this run; returns the folder.
 
     Called by every rank. A finished run is left as it is. On a CPU, the same world size, threads and
     precision give the same weights to the last bit, interrupted or not. Reseeds torch's global generators.
-    `stop` is asked after each step. Raises InterruptedRun if it (on any rank) said yes, with everything
-    saved; InputError for inputs that do not fit (RankFailed on ranks other than the one that says so).
+    `stop` is asked after each step. A checkpoint is also saved after the numbers of steps in `checkpoint_at`; after
+    every checkpoint, rank 0 calls `saved` with the steps that it holds. Raises InterruptedRun if `stop` (on any rank)
+    said yes, with everything saved; InputError for inputs that do not fit (RankFailed on ranks other than the one
+    that says so).
     """
     began = time.monotonic()
     accelerator = join_ranks()
@@ -51,18 +61,19 @@ def train(settings: TrainSettings, *, stop: Callable[[], bool] = lambda: False) 
         start = from_first_rank(accelerator, opening.start)
         if start == FINISHED:
             return folder
-        run = _Run(settings, folder, accelerator, opening, start, began)
-        finished = run_steps(
+        run = _Run(settings, folder, accelerator, opening, start, began, saved)
+        done = run_steps(
             run.parts,
             settings,
-            run.progress,
+            start,
             stop=stop,
             log=run.log,
             checkpoint=run.save_checkpoint,
+            checkpoint_at=checkpoint_at,
         )
-        if not finished:
+        if done < len(opening.plan.steps):
             raise InterruptedRun(
-                f"stopped after {run.progress.step} of {len(opening.plan.steps)} steps, saved in "
+                f"stopped after {done} of {len(opening.plan.steps)} steps, saved in "
                 f"{folder.checkpoints}; the same command goes on from there"
             )
         run.finish()
@@ -85,7 +96,7 @@ def _open(settings: TrainSettings, folder: TrainFolder, first: bool, held: ExitS
         start = folder.resume_step(fingerprints)
         if start != FINISHED:
             write_json(folder.settings, settings.model_dump(mode="json"))
-            folder.cut_metrics(start)
+            folder.exposure.cut(start)
     return _Opening(plan, fingerprints, start)
 
 
@@ -99,7 +110,7 @@ def _fix_arithmetic(settings: TrainSettings, device: torch.device) -> None:
 
 
 class _Run:
-    """A run under way: its parts, how far it is, and what it writes."""
+    """A run under way: its parts, and what it writes."""
 
     def __init__(
         self,
@@ -109,6 +120,7 @@ class _Run:
         opening: _Opening,
         start: int,
         began: float,
+        saved: Callable[[int], None],
     ) -> None:
         self.settings, self.folder, self.fingerprints = settings, folder, opening.fingerprints
         self.first = accelerator.is_main_process
@@ -118,77 +130,61 @@ class _Run:
             "precision": pick_precision(settings.precision, accelerator.device),
             "device": accelerator.device.type,
         }
-        self.progress = Progress(step=start)
         self.began = began
-        self.totals = {
-            "examples": dict.fromkeys(SOURCES, 0),
-            "tokens": dict.fromkeys(SOURCES, 0),
-        }
-        self.counted = 0
-        student, saved = together(accelerator, lambda: _load(settings, opening.plan, folder, start))
-        self.model, self.tokenizer = student.model, student.tokenizer
-        if saved is not None:
-            self.model.load_state_dict(saved.tensors("model"))
-        optimizer, self.names = new_optimizer(self.model, settings)
+        self.saved = saved
+        loaded, checkpoint = together(accelerator, lambda: _load(settings, opening.plan, folder, start))
+        self.model, self.tokenizer, self.vocabulary, self.table = loaded.student
+        embeddings = self.model.get_input_embeddings().weight
+        optimizer, self.names = new_optimizer(self.model, embeddings, settings)
         model, optimizer = accelerator.prepare(self.model, optimizer)
         model.train()
-        if saved is not None:
-            restore_optimizer(optimizer, self.names, saved.tensors("optimizer"))
-            self.progress.loss, self.progress.labels = saved.meta["loss"], saved.meta["labels"]
-            self.began -= saved.meta["wall_s"]
-            self._tell_changes(saved.meta["machine"])
+        if checkpoint is not None:
+            restore_state(checkpoint, self.model, optimizer, self.names, self.vocabulary, self.table)
+            self.began -= checkpoint.meta["wall_s"]
+            self._tell_changes(checkpoint.meta["machine"])
+        channel = None if loaded.channel is None else loaded.channel.to(accelerator.device)
         self.parts = Parts(
             accelerator,
             model,
             optimizer,
             opening.plan,
-            student.examples,
-            self.tokenizer.pad_token_id,
+            loaded.examples,
+            loaded.layout,
             self.machine["precision"],
+            loaded.dropout,
+            self.model.get_input_embeddings().weight,
+            channel,
         )
+        self._since: list[Step] = []
 
-    def log(self, progress: Progress) -> None:
-        """Add the metrics line: mean loss a labelled word since the last one, examples and real tokens
-        (padding not counted) a source since the start."""
-        steps = self.parts.plan.steps
-        for step in steps[self.counted : progress.step]:
-            for example in step_examples(step, self.parts.examples):
-                self.totals["examples"][example.source] += 1
-                self.totals["tokens"][example.source] += example.tokens
-        self.counted = progress.step
+    def log(self, step: Step) -> None:
+        """Write the ledger's line, and now and then a line on stderr."""
         if not self.first:
             return
-        loss = progress.loss / max(progress.labels, 1)
-        self.folder.add_metrics(
-            {
-                "step": progress.step,
-                "loss": loss,
-                "learning_rate": learning_rate(self.settings, progress.step - 1, len(steps)),
-                **self.totals,
-            }
-        )
-        seconds = time.monotonic() - self.began
-        tell(f"step {progress.step}/{len(steps)}  loss {loss:.4f}  {seconds:.0f} s")
+        self.folder.exposure.add(step, self.parts.plan.steps[step.number])
+        self._since.append(step)
+        steps, done = len(self.parts.plan.steps), step.number + 1
+        if done % self.settings.log_every == 0 or done == steps:
+            loss = sum(sum(each.loss) for each in self._since) / max(sum(sum(each.labels) for each in self._since), 1)
+            self._since = []
+            tell(f"step {done}/{steps}  loss {loss:.4f}  {time.monotonic() - self.began:.0f} s")
 
-    def save_checkpoint(self, progress: Progress) -> None:
+    def save_checkpoint(self, steps: int) -> None:
         """Save all that the remaining steps depend on; every rank calls this, rank 0 writes."""
         if self.first:
+            self.folder.exposure.keep()
             save_checkpoint(
                 self.folder.checkpoints,
-                progress.step,
-                {
-                    "model": self.model.state_dict(),
-                    "optimizer": optimizer_tensors(self.parts.optimizer, self.names),
-                },
+                steps,
+                state_tensors(self.model, self.parts.optimizer, self.names, self.vocabulary),
                 {
                     "fingerprints": self.fingerprints,
                     "machine": self.machine,
-                    "loss": progress.loss,
-                    "labels": progress.labels,
                     "wall_s": time.monotonic() - self.began,
                 },
                 keep=self.settings.keep_checkpoints,
             )
+            self.saved(steps)
         self.parts.accelerator.wait_for_everyone()
 
     def finish(self) -> None:
@@ -197,13 +193,16 @@ class _Run:
         ranks = joined_ranks(accelerator)
         if self.first:
             windows = Windows(max_tokens=self.settings.max_tokens, stride=self.settings.stride)
+            self.vocabulary.put_back(self.model, self.table)
             save_student(self.model, self.tokenizer, self.folder.student, windows)
+            self.folder.exposure.keep()
             write_json(
                 self.folder.done,
                 {
                     "fingerprint": digest_json(self.fingerprints),
                     "fingerprints": self.fingerprints,
-                    "steps": self.progress.step,
+                    "steps": len(self.parts.plan.steps),
+                    "examples": replay(self.folder.exposure.path, self.parts.plan),
                     "ranks": ranks,
                     **self.machine,
                     "wall_s": round(time.monotonic() - self.began, 3),
@@ -221,14 +220,17 @@ class _Run:
 
 
 class _Loaded(NamedTuple):
-    model: Any
-    tokenizer: Any
+    student: tuple[Any, Any, Vocabulary, torch.Tensor]
     examples: Examples
+    layout: Layout
+    dropout: DropoutKeys
+    channel: torch.Tensor | None
 
 
 def _load(settings: TrainSettings, plan: Plan, folder: TrainFolder, start: int) -> tuple[_Loaded, Checkpoint | None]:
     model, tokenizer = new_student(settings.student, settings.labels, settings.seed, dropout=settings.dropout)
     check_length(model, settings.max_tokens)
+    layout = Layout.of(model, tokenizer.pad_token_id)
     examples = load_examples(
         plan,
         {"original": settings.original, "distilled": settings.distilled},
@@ -237,5 +239,12 @@ def _load(settings: TrainSettings, plan: Plan, folder: TrainFolder, start: int) 
         max_tokens=settings.max_tokens,
         stride=settings.stride,
     )
-    saved = open_checkpoint(folder.checkpoints, start) if start else None
-    return _Loaded(model, tokenizer, examples), saved
+    vocabulary = Vocabulary.of(used_ids(examples), tokenizer.pad_token_id)
+    loaded = _Loaded(
+        (model, tokenizer, vocabulary, vocabulary.cut(model)),
+        renumbered(examples, vocabulary),
+        replace(layout, pad=int(vocabulary.numbers(np.array([tokenizer.pad_token_id]))[0])),
+        key_dropout(model, settings.seed),
+        load_channel(settings),
+    )
+    return loaded, open_checkpoint(folder.checkpoints, start) if start else None

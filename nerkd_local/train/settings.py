@@ -12,36 +12,49 @@ from nerkd_local.settings import EntityType, Settings
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+class DistilledLoss(Settings):
+    """What a distilled word's term in the loss is (see `train.loss`); an original word's is its cross entropy."""
+
+    kind: Literal["cross_entropy", "generalised", "channel"] = "cross_entropy"
+    q: Annotated[float, Field(gt=0, le=1)] = 0.7
+    """Of `generalised`: 1 trusts the labels least."""
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """Multiplies every distilled word's term."""
+
+
 class StudentSettings(Settings):
     """How a student is trained, whatever on."""
 
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     """Measured with all-MiniLM-L6-v2, 250 CoNLL sentences, 250 steps of 16, strict F1 of two seeds on 813 dev
     sentences: 1e-4 .747 .739, 2e-4 .760 .756, 3e-4 .743 .720; of one seed: 5e-4 .709, 1e-3 .593."""
-    schedule: Literal["linear", "constant"] = "linear"
-    """After the warm-up: down to 0 at the last step, or level."""
+    schedule: Literal["linear", "constant", "rewarmed"] = "linear"
+    """After the warm-up: down to 0 at the last step; or level; or, `rewarmed`, twice the same in turn, each half of the
+    steps with its own warm-up, so that what comes last is not learned at a low rate alone."""
     warmup_share: Share = 0.1
     """The part of the steps over which the rate climbs to `learning_rate`."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Not applied to biases and norms."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     dropout: Share | None = None
-    """Replaces the encoder's own rates; None keeps them."""
+    """Replaces the encoder's own rates for hidden states; None keeps them. Attention weights are not dropped out (see
+    `student.dropout`)."""
 
     max_tokens: Annotated[int, Field(ge=8)] = 256
     """Sub-tokens a window, the special ones included; longer texts become several windows."""
     stride: Annotated[int, Field(ge=0)] = 64
     """Sub-tokens that neighbouring windows share."""
-    micro_batch: Annotated[int, Field(ge=1)] | None = None
-    """Windows a forward; None: 8 on a CPU, a process's whole share of the step elsewhere. Changes the result
-    by rounding only, and by the dropout drawn."""
+    forward_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Sub-tokens a forward; None: 1,024 on a CPU, 32,768 elsewhere. Changes the result by rounding only."""
+    distilled_loss: DistilledLoss = DistilledLoss()
+    """What is done about noise in the distilled labels."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` is bfloat16 autocast where the hardware multiplies it, else float32."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads a process; None leaves it to the launcher."""
 
     log_every: Annotated[int, Field(ge=1)] = 50
-    """Steps between metrics lines."""
+    """Steps between lines on stderr."""
     checkpoint_every: Annotated[int, Field(ge=0)] = 0
     """Steps between checkpoints; 0: only when the run is interrupted."""
     keep_checkpoints: Annotated[int, Field(ge=1)] = 2
@@ -66,6 +79,8 @@ class TrainSettings(StudentSettings):
     """Human-labelled documents (JSON lines) that the plan's `original` ids name."""
     distilled: Path | None = None
     """LLM-labelled documents that the plan's `distilled` ids name."""
+    channel: Path | None = None
+    """For the distilled loss of that name: how the annotator's labels follow from the true ones (see `channel`)."""
     output: Path
     """The run folder."""
     seed: int = 1

@@ -7,7 +7,7 @@ import pytest
 
 from nerkd_local.errors import InputError
 from nerkd_local.regimen.catalog import load_regimen
-from nerkd_local.regimen.schedule import progress
+from nerkd_local.regimen.exposure import resolve
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "regimens"
 
@@ -33,7 +33,7 @@ def test_the_shipped_regimens_are_the_expected_ones():
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_shipped_regimen_moves_as_its_name_says(name):
-    share = load_regimen(name, SHIPPED).resolved(100, 300).share(progress(100))
+    share = resolve(load_regimen(name, SHIPPED), 100, 300, 100).shares(100)
     np.testing.assert_allclose([share[0], share[-1], share.mean()], EXPECTED[name], atol=1e-3)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from nerkd_local.errors import InputError
+from nerkd_local.regimen.exposure import resolve
 from nerkd_local.regimen.schedule import (
     Constant,
     Cosine,
@@ -34,11 +35,11 @@ TABLES = [
     (Constant(share=1.0), [1, 1, 1, 1]),
     (Constant(share=0.3), [0.3, 0.3, 0.3, 0.3]),
     (Step(), [1, 1, 0, 0]),
-    (Step(tau=0.375), [1, 0, 0, 0]),  # at t = tau the second phase has begun
+    (Step(tau=0.375), [1, 0.5, 0, 0]),  # tau in the middle of a step's stretch
     (Step(tau=0.0), [0, 0, 0, 0]),
     (Step(tau=1.0), [1, 1, 1, 1]),
     (Step(reverse=True), [0, 0, 1, 1]),
-    (Step(reverse=True, tau=0.7), [0, 0, 0, 1]),
+    (Step(reverse=True, tau=0.7), [0, 0, 0.2, 1]),
     (Step(w0=0.75, w1=0.25), [0.75, 0.75, 0.25, 0.25]),
     (Step(w0=0.75, w1=0.25, reverse=True), [0.25, 0.25, 0.75, 0.75]),
     (Linear(), [0.875, 0.625, 0.375, 0.125]),
@@ -75,7 +76,7 @@ def regimen(schedule: Schedule) -> Regimen:
 
 @pytest.mark.parametrize(("schedule", "expected"), TABLES, ids=lambda value: repr(value)[:60])
 def test_share_of_four_steps_equals_the_hand_derived_table(schedule, expected):
-    share = regimen(schedule).share(T4)
+    share = regimen(schedule).shares(4)
     assert share.shape == (4,)
     assert share.dtype == np.float64
     np.testing.assert_allclose(share, [float(value) for value in expected], rtol=1e-14, atol=1e-15)
@@ -165,26 +166,26 @@ def test_a_huge_steepness_is_a_step_without_overflow(k):
     ids=repr,
 )
 def test_mean_share_over_a_long_run_is_the_integral(schedule, mean):
-    assert schedule.at(progress(10_000)).mean() == pytest.approx(mean, abs=1e-6)
+    assert schedule.over(10_000).mean() == pytest.approx(mean, abs=1e-6)
 
 
 def test_a_proportional_share_is_resolved_from_the_sizes():
     mixed = regimen(Constant(share="proportional"))
-    resolved = mixed.resolved(100, 300)
+    resolved = resolve(mixed, 100, 300, 4)
     assert resolved == regimen(Constant(share=0.75))
-    assert resolved.share(T4).tolist() == [0.75] * 4
-    assert mixed.resolved(0, 300).share(T4).tolist() == [1.0] * 4
-    assert regimen(Linear()).resolved(0, 0) == regimen(Linear())
+    assert resolved.shares(4).tolist() == [0.75] * 4
+    assert resolve(mixed, 0, 300, 4).shares(4).tolist() == [1.0] * 4
+    assert resolve(regimen(Linear()), 0, 0, 4) == regimen(Linear())
 
 
 def test_a_proportional_share_must_be_resolved_before_use():
-    with pytest.raises(ValueError, match="resolved first"):
-        regimen(Constant(share="proportional")).share(T4)
+    with pytest.raises(ValueError, match="call exposure.resolve first"):
+        regimen(Constant(share="proportional")).shares(4)
 
 
 def test_a_proportional_share_of_nothing_is_refused():
     with pytest.raises(InputError, match=r"'test' needs labelled sentences"):
-        regimen(Constant(share="proportional")).resolved(0, 0)
+        resolve(regimen(Constant(share="proportional")), 0, 0, 4)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_a_proportional_share_of_nothing_is_refused():
         {"shape": "linear", "tau": 0.5},
         {"shape": "linear", "w0": -0.1},
         {"shape": "step", "tau": 1.5},
-        {"shape": "exponential", "k": -1},
+        {"shape": "exponential", "k": -701},
         {"shape": "exponential", "k": float("inf")},
         {"shape": "sigmoid", "m": 1.5},
         {"shape": "power", "p": 0},

@@ -9,7 +9,7 @@ from nerkd_local.corpus.jsonl import write_documents
 from nerkd_local.errors import InputError
 from nerkd_local.records import Source, Span, from_words
 from nerkd_local.student.decode import tag_names
-from nerkd_local.train.data import Examples, load_examples, micro_batches, step_examples
+from nerkd_local.train.data import Examples, load_examples, micro_batches, step_examples, step_pieces
 from tests.train.conftest import documents, make_plan
 
 TAGS = tag_names(["LOC", "PER"])
@@ -35,7 +35,7 @@ def load(paths: dict[Source, Path | None], tokenizer: Any, steps: int = 4) -> Ex
 
 def test_words_carry_their_tags_at_their_first_sub_token(paths: dict[Source, Path | None], tokenizer: Any) -> None:
     example = load(paths, tokenizer)["original", "original:0"]
-    assert [TAGS[number] for number in example.windows[0].classes] == ["B-PER", "O", "O", "B-LOC"]
+    assert [TAGS[number] for number in example.windows[0].targets.argmax(1)] == ["B-PER", "O", "O", "B-LOC"]
     assert (example.labels, example.tokens) == (4, 6)
 
 
@@ -85,13 +85,61 @@ def test_a_label_the_run_does_not_know_is_named(
         load(paths, tokenizer)
 
 
-def test_micro_batches_hold_every_window_once_short_ones_first(
+def test_micro_batches_hold_every_window_once_long_ones_first(paths: dict[Source, Path | None], tokenizer: Any) -> None:
+    pieces = step_pieces(list(load(paths, tokenizer).values()), seed=1)
+    groups = micro_batches(pieces, 40)
+    lengths = [[len(piece.tagged.window) for piece in group] for group in groups]
+    assert sum(lengths, []) == sorted((len(piece.tagged.window) for piece in pieces), reverse=True)  # noqa: RUF017
+    assert all(sum(group) <= 40 for group in lengths)
+    assert [len(group) for group in micro_batches(pieces, 1)] == [1] * len(pieces)
+    assert micro_batches([], 40) == []
+
+
+def test_ranks_share_a_steps_windows_and_every_token_keeps_its_key(
     paths: dict[Source, Path | None], tokenizer: Any
 ) -> None:
-    windows = [window for example in load(paths, tokenizer).values() for window in example.windows]
-    groups = micro_batches(windows, 3)
-    lengths = [len(tagged.window) for group in groups for tagged in group]
-    assert lengths == sorted(len(tagged.window) for tagged in windows)
-    assert {len(group) for group in groups[:-1]} == {3}
-    assert micro_batches(windows, None) == [sum(groups, [])]  # noqa: RUF017
-    assert micro_batches([], None) == []
+    examples = list(load(paths, tokenizer).values())
+    whole = step_pieces(examples, seed=5)
+    parts = [piece for rank in range(3) for piece in step_pieces(examples, 5, rank, 3)]
+    keys = [piece.keys.tolist() for piece in whole]
+    assert sorted(keys) == sorted(piece.keys.tolist() for piece in parts)
+    flat = sum(keys, [])  # noqa: RUF017
+    assert len(set(flat)) == len(flat)
+    assert not set(flat) & {key for piece in step_pieces(examples, seed=6) for key in piece.keys.tolist()}
+
+
+def distilled(paths: dict[Source, Path | None], tokenizer: Any, **meta: Any) -> Any:
+    changed = documents("distilled")
+    changed[0] = from_words("distilled:0", ["anna", "lives"], (Span(0, 4, "PER"),), meta)
+    path = paths["distilled"]
+    assert path is not None
+    write_documents(path, changed)
+    return load(paths, tokenizer)["distilled", "distilled:0"].windows[0]
+
+
+def test_votes_and_weights_of_distilled_words_are_learned_from(
+    paths: dict[Source, Path | None], tokenizer: Any
+) -> None:
+    votes = [{"B-PER": 0.75, "O": 0.25}, {"O": 1}]
+    window = distilled(paths, tokenizer, tag_votes=votes, token_weights=[0.5, 0])
+    assert window.targets.tolist() == [[0.25, 0, 0, 0.75, 0], [1, 0, 0, 0, 0]]
+    assert window.weights.tolist() == [0.5, 0]
+
+
+@pytest.mark.parametrize(
+    ("meta", "says"),
+    [
+        ({"tag_votes": [{"O": 1}]}, "one object for each of its tokens"),
+        ({"tag_votes": [{"O": 0.5}, {"O": 1}]}, "must sum to 1"),
+        ({"tag_votes": [{"O": "all"}, {"O": 1}]}, "must sum to 1"),
+        ({"tag_votes": [{"B-XYZ": 1}, {"O": 1}]}, "labelled 'XYZ'"),
+        ({"token_weights": [1]}, "one number from 0 on for each"),
+        ({"token_weights": [1, -1]}, "one number from 0 on for each"),
+        ({"token_weights": ["a", "b"]}, "one number from 0 on for each"),
+    ],
+)
+def test_votes_and_weights_that_do_not_fit_are_named(
+    paths: dict[Source, Path | None], tokenizer: Any, meta: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InputError, match=f"distilled.jsonl: example 'distilled:0'.*{says}"):
+        distilled(paths, tokenizer, **meta)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -49,18 +51,15 @@ def test_two_gloo_ranks_join_and_end_in_the_weights_of_one_process(
     for name, weights in left.items():
         # float32 sums in another order, through five AdamW steps
         torch.testing.assert_close(right[name], weights, rtol=0, atol=1e-5, msg=name)
-    counts = [read_last(one.metrics), read_last(two.output / "metrics.jsonl")]
-    assert counts[0]["loss"] == pytest.approx(counts[1]["loss"], rel=1e-4)
-    assert [counts[0][key] for key in ("step", "examples", "tokens")] == [
-        counts[1][key] for key in ("step", "examples", "tokens")
-    ]
+    ledgers = [read_lines(one.exposure.path), read_lines(two.output / "exposure.jsonl")]
+    for alone, joined in zip(*ledgers, strict=True):
+        for source in ("original", "distilled"):
+            assert joined[source].pop("loss") == pytest.approx(alone[source].pop("loss"), rel=1e-4)
+        assert joined == alone
 
 
-def read_last(path: Path) -> dict[str, object]:
-    import json
-
-    value: dict[str, object] = json.loads(path.read_text().splitlines()[-1])
-    return value
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 @pytest.mark.slow
@@ -89,12 +88,12 @@ def start_launching(config: Path, accelerate_config: Path) -> subprocess.Popen[b
 
 
 def wait_for_a_step(process: subprocess.Popen[bytes], settings: TrainSettings) -> None:
-    """Wait for the first metrics line. Needs log_every=1."""
-    metrics = settings.output / "metrics.jsonl"
+    """Wait for the first step."""
+    ledger = settings.output / "exposure.jsonl"
 
     def logged() -> bool:
         assert process.poll() is None
-        return metrics.exists() and metrics.stat().st_size > 0
+        return ledger.exists() and ledger.stat().st_size > 0
 
     wait_until(logged, within_s=120)
 
@@ -134,7 +133,7 @@ def test_a_killed_command_takes_its_ranks_along_and_the_same_command_ends_in_the
     left, right = (load_file(each.output / "student" / "model.safetensors") for each in (settings, whole))
     assert left.keys() == right.keys()
     assert all(torch.equal(left[name], right[name]) for name in left)
-    assert (settings.output / "metrics.jsonl").read_text() == (whole.output / "metrics.jsonl").read_text()
+    assert (settings.output / "exposure.jsonl").read_text() == (whole.output / "exposure.jsonl").read_text()
 
 
 @pytest.mark.slow

@@ -23,8 +23,8 @@ from nerkd_local.train.run import train
 from tests.train.conftest import SettingsMaker
 
 
-def metrics(folder: TrainFolder) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+def ledger(folder: TrainFolder) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in folder.exposure.path.read_text().splitlines()]
 
 
 def final_weights(folder: TrainFolder) -> dict[str, torch.Tensor]:
@@ -56,12 +56,14 @@ def test_a_run_leaves_a_student_that_predicts_and_says_what_it_was(make_settings
     assert student_windows(model) == Windows(max_tokens=32, stride=8)
     (answer,) = predict(model, tokenizer, [from_words("d", words)], device=torch.device("cpu"))
     assert answer.tags == ["B-PER", "O", "O", "B-LOC"]
-    rows = metrics(folder)
-    assert [row["step"] for row in rows] == [20, 40, 60]
-    assert rows[-1]["loss"] < rows[0]["loss"]
-    assert rows[-1]["examples"] == {"original": 90, "distilled": 90}  # 30 steps of 2 + 1, 30 of 1 + 2
+    rows = ledger(folder)
+    assert [row["step"] for row in rows] == list(range(60))
+    assert rows[-1]["original"]["loss"] < rows[0]["original"]["loss"]
+    assert rows[1]["distilled"]["ids"] == ["distilled:3", "distilled:4"]
+    assert [rows[0]["original"]["words"], rows[0]["original"]["tokens"]] == [10, 14]  # 4 and 6 words, 2 special tokens
     done = read_json(folder.done)
     assert (done["world_size"], done["ranks"], done["threads"], done["steps"]) == (1, [0], 1, 60)
+    assert done["examples"] == {"original": 90, "distilled": 90}  # 30 steps of 2 + 1, 30 of 1 + 2
     assert read_json(folder.settings)["learning_rate"] == 5e-3
 
 
@@ -74,7 +76,7 @@ def test_an_interrupted_and_resumed_run_ends_in_the_same_bits(make_settings: Set
     assert not parts.done.exists()
     train(make_settings(output="parts"))
     assert_same_weights(whole, parts)
-    assert parts.metrics.read_text() == whole.metrics.read_text()
+    assert parts.exposure.path.read_text() == whole.exposure.path.read_text()
 
 
 def test_a_crash_after_a_checkpoint_costs_only_the_steps_since(make_settings: SettingsMaker) -> None:
@@ -91,11 +93,11 @@ def test_a_crash_after_a_checkpoint_costs_only_the_steps_since(make_settings: Se
     with pytest.raises(MemoryError):
         train(settings, stop=crash)
     folder = TrainFolder(settings.output)
-    with folder.metrics.open("a") as stream:
+    with folder.exposure.path.open("a") as stream:
         stream.write('{"step": 6, "lo')  # torn
     train(settings)
     assert_same_weights(whole, folder)
-    assert folder.metrics.read_text() == whole.metrics.read_text()
+    assert folder.exposure.path.read_text() == whole.exposure.path.read_text()
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(

@@ -7,17 +7,14 @@ granted. These are plain functions of what was found, so that they hold on machi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 from nerkd_local.annotate.settings import ModelSettings, VllmSettings
 from nerkd_local.errors import InputError
+from nerkd_local.machine import VISIBLE
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 _JOB = "SLURM_JOB_ID"
-_GPU_NAME = re.compile(r"\d+|(?:GPU|MIG)-.+")
 _BFLOAT16_SINCE = (8, 0)
 
 
@@ -61,18 +58,6 @@ def check_devices(settings: ModelSettings, devices: Devices, environment: Mappin
             f"engine.dtype is bfloat16, which this GPU does not compute (compute capability {_dotted(devices)}, "
             "8.0 is needed); with `auto` vLLM takes what fits the GPU and the model"
         )
-
-
-def visible_gpus(environment: Mapping[str, str], nodes: int) -> list[str]:
-    """The GPUs that a process may see, by the names that CUDA_VISIBLE_DEVICES has for them.
-
-    That variable counts where it is set, and as CUDA reads it: up to the first name that is none (`-1`, Slurm's
-    `NoDevFiles`). Otherwise they are the first of the machine, as many as it has device `nodes` for.
-    """
-    if VISIBLE not in environment:
-        return [str(number) for number in range(nodes)]
-    names = (name.strip() for name in environment[VISIBLE].split(","))
-    return list(takewhile(_GPU_NAME.fullmatch, names))
 
 
 def share_gpus(settings: VllmSettings, gpus: Sequence[str], environment: Mapping[str, str]) -> list[dict[str, str]]:

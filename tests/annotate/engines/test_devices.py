@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from nerkd_local.annotate.engines.devices import Devices, check_devices, describe_cast, share_gpus, visible_gpus
+from nerkd_local.annotate.engines.devices import Devices, check_devices, describe_cast, share_gpus
 from nerkd_local.annotate.engines.vllm_inprocess import find_devices
 from nerkd_local.annotate.settings import VllmSettings
 from nerkd_local.errors import InputError
+from nerkd_local.machine import visible_gpus
 
 TURING = Devices(on_cpu=False, count=1, capability=(7, 5))
 HOPPER = Devices(on_cpu=False, count=2, capability=(9, 0))

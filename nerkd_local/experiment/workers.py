@@ -1,0 +1,137 @@
+"""The students of an experiment, trained by as many processes as there are GPUs or cores.
+
+Each worker is one launcher process that trains student after student, so libraries and encoder are loaded once, and
+takes the next one that nobody has by a lock file that ends with its process. However a worker ends, the others, or the
+same command again, go on with what it had begun from its newest checkpoint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from nerkd_local.config.experiment import ExperimentSettings
+from nerkd_local.config.folders import configs_folder
+from nerkd_local.errors import CheckFailed, InputError, InterruptedRun, NerkdError
+from nerkd_local.experiment.folder import RunFolder
+from nerkd_local.experiment.locks import Busy, held
+from nerkd_local.experiment.students import Student, finished_students, run_student
+from nerkd_local.files import read_json, write_json
+from nerkd_local.machine import usable_cores, visible_gpus
+from nerkd_local.settings import find_named
+from nerkd_local.train.launch import Launch, launch_modules, read_launcher_config
+
+_MODULE = "nerkd_local.experiment.worker"
+
+
+def run_students(
+    students: Sequence[Student], settings: ExperimentSettings, folder: RunFolder, say: Callable[[str], None]
+) -> dict[str, dict[str, Any]]:
+    """Every student's result by name; what an earlier run left is not done again.
+
+    Several processes may run the same experiment in the same folder. Raises InterruptedRun if this one was asked to
+    stop; an error with a worker's exit code if one failed.
+    """
+    launcher = find_named(settings.accelerate, configs_folder("accelerate"))
+    machines = read_launcher_config(launcher)
+    if machines["num_processes"] > 1:
+        return _one_by_one(students, settings, folder, say)
+    results = finished_students(students, settings, folder)
+    missing = [student for student in students if student.name not in results]
+    if missing:
+        write_json(folder.students, [_plain(student) for student in students])
+        launches = _launches(min(len(missing), _count(settings, machines)), machines, folder)
+        say(f"{len(missing)} students on {len(launches)} workers; their logs: {folder.logs}/worker-*.log")
+        with tqdm(total=len(students), initial=len(results), desc="students", unit="student") as bar:
+            codes = launch_modules(launches, launcher, watch=lambda: _show(bar, students, folder))
+            _show(bar, students, folder)
+        _check(codes, folder)
+        results = finished_students(students, settings, folder)
+    return {student.name: results[student.name] for student in students}
+
+
+def read_students(folder: RunFolder) -> list[Student]:
+    """The students that `run_students` wrote down for its workers."""
+    return [
+        Student(
+            **{
+                **row,
+                "original": row["original"] and Path(row["original"]),
+                "distilled": row["distilled"] and Path(row["distilled"]),
+                "evaluations": {name: Path(path) for name, path in row["evaluations"].items()},
+            }
+        )
+        for row in read_json(folder.students)
+    ]
+
+
+def _plain(student: Student) -> dict[str, Any]:
+    row = dataclasses.asdict(student)
+    for name in ("original", "distilled"):
+        row[name] = row[name] and str(row[name])
+    return {**row, "evaluations": {name: str(path) for name, path in student.evaluations.items()}}
+
+
+def _one_by_one(
+    students: Sequence[Student], settings: ExperimentSettings, folder: RunFolder, say: Callable[[str], None]
+) -> dict[str, dict[str, Any]]:
+    """Each on all the launcher's processes."""
+    results = {}
+    elsewhere = []
+    for number, student in enumerate(students, start=1):
+        try:
+            with held(folder, student.name, wait=False):
+                say(f"student {number} of {len(students)}: {student.name}")
+                results[student.name] = run_student(student, settings, folder)
+        except Busy:
+            elsewhere.append(student)
+    for student in elsewhere:
+        say(f"waiting for another process to finish {student.name}")
+        with held(folder, student.name, wait=True):
+            results[student.name] = run_student(student, settings, folder)
+    return results
+
+
+def _count(settings: ExperimentSettings, machines: dict[str, Any]) -> int:
+    if settings.workers != "auto":
+        return settings.workers
+    return usable_cores() if machines.get("use_cpu") else max(len(visible_gpus()), 1)
+
+
+def _launches(count: int, machines: dict[str, Any], folder: RunFolder) -> list[Launch]:
+    folder.logs.mkdir(parents=True, exist_ok=True)
+    gpus = [] if machines.get("use_cpu") else visible_gpus()
+    threads = max(usable_cores() // count, 1)
+    launches = []
+    for number in range(count):
+        environment = {"OMP_NUM_THREADS": str(threads)}
+        if gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
+        module = (_MODULE, str(folder.root), str(number), str(count))
+        launches.append(Launch(module, environment, folder.logs / f"worker-{number}.log"))
+    return launches
+
+
+def _show(bar: Any, students: Sequence[Student], folder: RunFolder) -> None:
+    finished = sum((folder.student(student.name) / "result.json").exists() for student in students)
+    if finished != bar.n:
+        bar.n = finished
+        bar.refresh()
+
+
+def _check(codes: Sequence[int], folder: RunFolder) -> None:
+    failed = [(number, code) for number, code in enumerate(codes) if code]
+    if not failed:
+        return
+    worst = [(number, code) for number, code in failed if code != InterruptedRun.exit_code]
+    if not worst:
+        raise InterruptedRun("stopped; the same command goes on from the students' checkpoints")
+    number, code = worst[0]
+    error = {kind.exit_code: kind for kind in (InputError, CheckFailed)}.get(code, NerkdError)
+    log = folder.logs / f"worker-{number}.log"
+    last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] if log.exists() else []
+    raise error(f"a worker failed with exit code {code}: {' '.join(last)[:300]}; its log: {log}")
