@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "nerkd_local"
 
 LAYERS = [
-    {"errors", "records", "threads", "machine", "stopping"},
+    {"errors", "records", "threads", "memory", "machine", "stopping"},
     {"fingerprints", "files", "offline"},
     {"settings"},
     {"store"},

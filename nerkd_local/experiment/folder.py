@@ -77,6 +77,11 @@ class RunFolder:
         """The folder of one trained student."""
         return self.root / "cells" / name
 
+    @property
+    def encoded(self) -> Path:
+        """The tokenized texts that students share."""
+        return self.root / "encoded"
+
     def prefix(self, key: str) -> Path:
         """The checkpoint that students with the same beginning share."""
         return self.root / "prefixes" / key

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from nerkd_local.files import link_or_copy
 from nerkd_local.fingerprints import digest_json
 from nerkd_local.regimen.plan import Plan
 from nerkd_local.student.checkpoint import adopt_checkpoint, newest_checkpoint
+from nerkd_local.train.exposure import ExposureLedger
 from nerkd_local.train.folder import TrainFolder
 
 _WORTH = 0.15
@@ -92,6 +94,7 @@ class Prefixes:
             left = self._left(course, steps)
             if left.is_dir() and (found := newest_checkpoint(left)) is not None:
                 run.output.mkdir(parents=True, exist_ok=True)
+                run.exposure.path.unlink(missing_ok=True)  # of a run that was killed before its first checkpoint
                 link_or_copy(left / "exposure.jsonl", run.exposure.path)
                 adopt_checkpoint(found, run.checkpoints, {**found.meta, "fingerprints": dict(course.fingerprints)})
                 return
@@ -111,6 +114,7 @@ class Prefixes:
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         link_or_copy(run.exposure.path, staging / "exposure.jsonl", copy=True)  # the student goes on writing its own
+        ExposureLedger(staging / "exposure.jsonl").keep()
         found = newest_checkpoint(run.checkpoints)
         assert found is not None
         assert found.step == steps
@@ -132,10 +136,14 @@ class Prefixes:
         return None
 
     def forget(self, finished: Sequence[str]) -> None:
-        """Remove the beginnings that no unfinished student has."""
+        """Remove the beginnings that no unfinished student has, and what a killed process left half made."""
+        every = self.folder.prefix("")
         for key, sharers in self.sharers.items():
             if sharers <= set(finished):
-                shutil.rmtree(self.folder.prefix(key), ignore_errors=True)
+                for path in (self.folder.prefix(key), *every.glob(f"{key}.*")):
+                    shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):  # there are others
+            every.rmdir()
 
     def _left(self, course: Course, steps: int) -> Path:
         return self.folder.prefix(course.key(steps))

@@ -52,7 +52,10 @@ def finished_students(
 ) -> dict[str, dict[str, Any]]:
     """The results that are there, by name; one that was made from something else is none."""
     found = {student.name: _finished(student, *_planned(student, settings, folder), folder) for student in students}
-    return {name: result for name, result in found.items() if result is not None}
+    results = {name: result for name, result in found.items() if result is not None}
+    for name in results:
+        _tidy(folder.student(name), settings)
+    return results
 
 
 Trainer = Callable[["Student", TrainSettings], None]
@@ -86,13 +89,18 @@ def run_student(
         "cpu": describe_cpu(),
         "scores": scores,
     }
-    write_json(here / _RESULT, result)
+    # the result last: whoever finds it, after a kill as well, finds nothing left to do but to remove the weights
     shutil.rmtree(here / "checkpoints", ignore_errors=True)
     _leave_for_twins(student, result, folder)
-    if not settings.keep_students:
-        (here / "done.json").unlink()  # first: what says that the weights are there
-        shutil.rmtree(here / "student")
+    write_json(here / _RESULT, result)
+    _tidy(here, settings)
     return result
+
+
+def _tidy(here: Path, settings: ExperimentSettings) -> None:
+    if not settings.keep_students:
+        (here / "done.json").unlink(missing_ok=True)  # first: what says that the weights are there
+        shutil.rmtree(here / "student", ignore_errors=True)
 
 
 def is_finished(student: Student, folder: RunFolder) -> bool:
@@ -169,6 +177,7 @@ def training_settings(student: Student, settings: ExperimentSettings, folder: Ru
         original=student.original,
         distilled=student.distilled,
         plan=here / "plan.jsonl",
+        cache=folder.encoded,
         output=here,
         seed=student.seed,
         **settings.training.model_dump(exclude={"steps", "batch_size"}),

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from nerkd_local.config.experiment import ExperimentSettings
-from nerkd_local.errors import InterruptedRun
+from nerkd_local.errors import InterruptedRun, NerkdError
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.locks import Busy, held
 from nerkd_local.experiment.prefixes import Prefixes
@@ -58,6 +58,7 @@ class Worker:
                     raise InterruptedRun("stopped while another worker trains the last students")
                 time.sleep(_WAIT_S)  # others have them all
             pending = left
+        self._prefixes.forget(self._finished())
 
     def _try(self, student: Student) -> bool:
         """Finish a student, unless it or a beginning that it waits for is another worker's; whether it is finished."""
@@ -75,7 +76,13 @@ class Worker:
             except Busy:
                 return False
             tell(student.name)
-            run_student(student, self._settings, self._folder, self._train)
+            try:
+                run_student(student, self._settings, self._folder, self._train)
+            except InterruptedRun:
+                raise
+            except NerkdError as error:
+                error.args = (f"{student.name}: {error}",)
+                raise
             self._prefixes.forget(self._finished())
         return True
 

@@ -8,7 +8,10 @@ same command again, go on with what it had begun from its newest checkpoint.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ from nerkd_local.config.folders import configs_folder
 from nerkd_local.errors import CheckFailed, InputError, InterruptedRun, NerkdError
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.locks import Busy, held
-from nerkd_local.experiment.students import Student, finished_students, run_student
+from nerkd_local.experiment.students import Student, finished_students, is_finished, run_student
 from nerkd_local.files import read_json, write_json
 from nerkd_local.machine import usable_cores, visible_gpus
 from nerkd_local.settings import find_named
@@ -46,11 +49,11 @@ def run_students(
         write_json(folder.students, [_plain(student) for student in students])
         launches = _launches(min(len(missing), _count(settings, machines)), machines, folder)
         say(f"{len(missing)} students on {len(launches)} workers; their logs: {folder.logs}/worker-*.log")
-        with tqdm(total=len(students), initial=len(results), desc="students", unit="student") as bar:
-            codes = launch_modules(launches, launcher, watch=lambda: _show(bar, students, folder))
-            _show(bar, students, folder)
-        _check(codes, folder)
+        with _progress(students, folder, say) as show:
+            codes = launch_modules(launches, launcher, watch=show)
         results = finished_students(students, settings, folder)
+        _check(codes, folder, len(students) - len(results), say)
+    shutil.rmtree(folder.prefix(""), ignore_errors=True)  # of workers that were killed
     return {student.name: results[student.name] for student in students}
 
 
@@ -116,16 +119,38 @@ def _launches(count: int, machines: dict[str, Any], folder: RunFolder) -> list[L
     return launches
 
 
-def _show(bar: Any, students: Sequence[Student], folder: RunFolder) -> None:
-    finished = sum((folder.student(student.name) / "result.json").exists() for student in students)
-    if finished != bar.n:
-        bar.n = finished
-        bar.refresh()
+@contextmanager
+def _progress(
+    students: Sequence[Student], folder: RunFolder, say: Callable[[str], None]
+) -> Iterator[Callable[[], None]]:
+    """What shows how many students are finished, when it is called: a bar on a terminal, lines elsewhere."""
+
+    def finished() -> int:
+        return sum(is_finished(student, folder) for student in students)
+
+    began = finished()
+    with tqdm(total=len(students), initial=began, unit="student", disable=not sys.stderr.isatty()) as bar:
+        shown = began
+
+        def show() -> None:
+            nonlocal shown
+            now = finished()
+            if now != shown and bar.disable:
+                say(f"{now} of {len(students)} students are finished")
+            bar.update(now - shown)
+            shown = now
+
+        yield show
+        show()
 
 
-def _check(codes: Sequence[int], folder: RunFolder) -> None:
+def _check(codes: Sequence[int], folder: RunFolder, missing: int, say: Callable[[str], None]) -> None:
+    """Raise what the workers ended with, unless the others have done all that one left."""
     failed = [(number, code) for number, code in enumerate(codes) if code]
     if not failed:
+        return
+    if not missing and all(code == 1 for _, code in failed):
+        say(f"{len(failed)} of {len(codes)} workers were lost; the others have finished all students")
         return
     worst = [(number, code) for number, code in failed if code != InterruptedRun.exit_code]
     if not worst:
@@ -134,4 +159,4 @@ def _check(codes: Sequence[int], folder: RunFolder) -> None:
     error = {kind.exit_code: kind for kind in (InputError, CheckFailed)}.get(code, NerkdError)
     log = folder.logs / f"worker-{number}.log"
     last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] if log.exists() else []
-    raise error(f"a worker failed with exit code {code}: {' '.join(last)[:300]}; its log: {log}")
+    raise error(f"a worker failed with exit code {code} ({missing} students left): {' '.join(last)[:300]}; see {log}")

@@ -48,8 +48,9 @@ def save_checkpoint(
     meta: Mapping[str, Any],
     *,
     keep: int,
+    spare: int | None = None,
 ) -> Path:
-    """Write `folder/step-N`, each group of tensors in a file of its own; keep only the `keep` newest.
+    """Write `folder/step-N`, each group of tensors in a file of its own; keep only the `keep` newest, and step `spare`.
 
     The checkpoint is on the disk when the call returns. One process calls it. Shared tensors are written once
     a name. `meta` is plain JSON.
@@ -74,7 +75,8 @@ def save_checkpoint(
         shutil.rmtree(staging, ignore_errors=True)
         raise
     for old in _checkpoints(folder)[: -max(keep, 1)]:
-        shutil.rmtree(old)
+        if spare is None or old.name != f"{_PREFIX}{spare:08d}":
+            shutil.rmtree(old)
     return target
 
 
@@ -128,6 +130,11 @@ def open_checkpoint(folder: Path, step: int) -> Checkpoint:
     """The checkpoint of a step that `newest_checkpoint`, here or in another process, has verified."""
     path = folder / f"{_PREFIX}{step:08d}"
     return Checkpoint(path, step, read_json(path / _META))
+
+
+def is_whole(folder: Path, step: int) -> bool:
+    """Whether the checkpoint of a step is there and every file has the size and hash of its manifest."""
+    return _damage(folder / f"{_PREFIX}{step:08d}") is None
 
 
 def optimizer_tensors(optimizer: Any, names: list[str]) -> dict[str, torch.Tensor]:

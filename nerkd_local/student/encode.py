@@ -42,12 +42,15 @@ class Frame(NamedTuple):
     after: tuple[int, ...]
 
 
+AttentionMask = torch.Tensor | dict[str, torch.Tensor]
+
+
 class Batch(NamedTuple):
     """Windows as tensors. `input_ids`: int64, shape (rows, longest). `rows`, `columns`: int64, shape (words,), where
     the words' first sub-tokens stand, window by window. `attention_mask` and `position_ids`: see what made it."""
 
     input_ids: torch.Tensor
-    attention_mask: torch.Tensor
+    attention_mask: AttentionMask
     rows: torch.Tensor
     columns: torch.Tensor
     places: NDArray[np.int64]
@@ -66,10 +69,11 @@ class Batch(NamedTuple):
         def moved(tensor: torch.Tensor) -> torch.Tensor:
             return tensor.to(device, non_blocking=True)
 
+        mask = self.attention_mask
         positions = self.position_ids if self.position_ids is None else moved(self.position_ids)
         return Batch(
             moved(self.input_ids),
-            moved(self.attention_mask),
+            {kind: moved(each) for kind, each in mask.items()} if isinstance(mask, dict) else moved(mask),
             moved(self.rows),
             moved(self.columns),
             self.places,

@@ -18,6 +18,7 @@ from nerkd_local.student.decode import tag_names
 from nerkd_local.student.windows import Windows, load_windows, save_windows, usual_windows
 
 _HEADS = ("classifier", "score")  # what transformers calls the last layer of its token classifiers
+_BELOW_HEADS = ("head",)  # a layer that ModernBERT has before it; whole pretrained folders hold it, bare encoders not
 _HEAD_DEVIATION = 0.02  # BERT's initializer_range
 
 
@@ -25,7 +26,8 @@ def new_student(folder: Path, labels: Iterable[str], seed: int, *, dropout: floa
     """The encoder in `folder` with a head for the IOB2 tags of `labels`, in float32, and its tokenizer.
 
     Only the head is new: normal with deviation 0.02, zero bias, drawn from `seed` alone; a head the folder
-    may hold is not used. `dropout` replaces every dropout rate the encoder's config declares; None keeps
+    may hold is not used. (A dense layer below the head, which ModernBERT has, is the folder's; where a bare encoder
+    lacks it, it is drawn as well.) `dropout` replaces every dropout rate the encoder's config declares; None keeps
     them. Raises InputError for a folder that is no local model, holds no safetensors, or lacks encoder
     weights.
     """
@@ -54,7 +56,7 @@ def new_student(folder: Path, labels: Iterable[str], seed: int, *, dropout: floa
                 output_loading_info=True,
             )
         tokenizer = _tokenizer(folder, config.model_type)
-    _check_loaded(folder, report, allowed=_HEADS)
+    _check_loaded(folder, report, allowed=_HEADS + _BELOW_HEADS)
     _draw_head(_head(folder, model), seed)
     return model, tokenizer
 
@@ -112,8 +114,14 @@ def check_length(model: Any, max_tokens: int) -> None:
 
 
 def first_position_of(model: Any) -> int:
-    """The position of a window's first token."""
-    return int(model.config.pad_token_id) + 1 if model.config.model_type in _OFFSET_POSITIONS else 0
+    """The position of a window's first token.
+
+    RoBERTa and its kin number positions from the padding id on, so some of the table is never used.
+    """
+    for name, layer in model.named_modules():
+        if name.endswith("position_embeddings") and getattr(layer, "padding_idx", None) is not None:
+            return int(layer.padding_idx) + 1
+    return 0
 
 
 def _positions(model: Any) -> int | None:
@@ -124,9 +132,7 @@ def _positions(model: Any) -> int | None:
     return positions - first_position_of(model)
 
 
-# RoBERTa and its kin number positions from the padding id on, so some of the table is never used.
-_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "mpnet"}
-# Byte-level tokenizers read a word as it stands after a space only when told to.
+# Tokenizers of these types read a word as it stands after a space only when told so on loading.
 _BYTE_LEVEL = {"roberta", "longformer", "gpt2", "deberta", "bloom"}
 
 
@@ -179,7 +185,20 @@ def _tokenizer(folder: Path, model_type: str) -> Any:
         raise InputError("has no tokenizer.json; words cannot be traced through a slow tokenizer", path=folder)
     if tokenizer.pad_token_id is None:
         raise InputError("its tokenizer has no padding token; name one in tokenizer_config.json", path=folder)
+    _read_after_space(tokenizer.backend_tokenizer.pre_tokenizer)
     return tokenizer
+
+
+def _read_after_space(splitter: Any) -> None:
+    """Have a byte-level tokenizer read each word as it stands after a space, as nearly all words it was trained on.
+
+    Some classes (ModernBERT's, for one) have no option for it. One that splits by a pattern of its own first would put
+    a space into the middle of words, and is left alone.
+    """
+    from tokenizers import pre_tokenizers
+
+    if isinstance(splitter, pre_tokenizers.ByteLevel):
+        splitter.add_prefix_space = True
 
 
 def _head(folder: Path, model: Any) -> Any:

@@ -15,8 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nerkd_local.student.encode import Batch, Window, collate
+from nerkd_local.errors import InputError
+from nerkd_local.student.encode import AttentionMask, Batch, Window, collate
 from nerkd_local.student.model import first_position_of
+
+_LOCAL = "sliding_attention"
+"""What transformers calls layers that look only so far, in a config's `layer_types` and in the masks by layer type."""
 
 _LIKE = 1e-3
 """Logits of packed windows may differ so much from padded ones'; a model that mixes windows is off by tenths."""
@@ -26,37 +30,50 @@ _LIKE = 1e-3
 class Layout:
     """How a model's windows become batches: packed where it can read that, else padded.
 
-    `first_position`: of a window in a packed row; None for padded ones. `pad`: the padding token's id.
+    `first_position`: of a window in a packed row; None for padded ones. `pad`: the padding token's id. `reach`: how
+    many tokens to either side some of the model's layers look (ModernBERT's do); None if all look at all.
     """
 
     pad: int
     first_position: int | None
+    reach: int | None = None
 
     @classmethod
-    def of(cls, model: Any, pad: int) -> Layout:
-        """The best layout for a model, found by trying once (see `can_pack`); the model remembers it."""
-        known: Layout | None = getattr(model, "nerkd_layout", None)
-        if known is None:
-            first = first_position_of(model)
-            known = model.nerkd_layout = cls(pad, first if can_pack(model, pad, first) else None)
+    def of(cls, model: Any, pad: int, longest: int) -> Layout:
+        """The best layout for a model and windows of at most so many tokens; found by trying (see `can_pack`).
+
+        The model remembers what was found for windows as long or longer.
+        """
+        known, tried = getattr(model, "nerkd_layout", (None, 0))
+        if known is None or tried < longest or known.pad != pad:
+            reach = (
+                model.config.sliding_window if _LOCAL in (getattr(model.config, "layer_types", None) or ()) else None
+            )
+            packed = cls(pad, first_position_of(model), reach)
+            known = packed if can_pack(model, packed, longest) else cls(pad, None)
+            model.nerkd_layout = known, longest
         return known
 
     def batch(self, windows: Sequence[Window], *, row_tokens: int) -> Batch:
         """At least one window as a batch, in rows of about so many tokens if it is packed."""
         if self.first_position is None:
             return collate(windows, self.pad)
-        return pack(windows, self.pad, row_tokens=row_tokens, first_position=self.first_position)
+        first = self.first_position
+        return pack(windows, self.pad, row_tokens=row_tokens, first_position=first, reach=self.reach)
 
 
-def pack(windows: Sequence[Window], pad: int, *, row_tokens: int, first_position: int = 0) -> Batch:
-    """The windows in as few rows of at most `row_tokens` as best fit finds, the longest window at least.
+def pack(
+    windows: Sequence[Window], pad: int, *, row_tokens: int, first_position: int = 0, reach: int | None = None
+) -> Batch:
+    """The windows shared out evenly among rows of about `row_tokens`, or of the longest window if that is more.
 
-    `attention_mask`: bool, shape (rows, 1, longest, longest), True where a token of the second axis may look.
-    `position_ids`: int64, shape (rows, longest), from `first_position` on in each window. The words stay in the order
-    of the windows. `pad` fills the ends of rows; at least one window is needed.
+    `attention_mask`: bool, shape (rows, 1, longest, longest), True where a token of the third axis looks at one of the
+    fourth; with a `reach`, one for each kind of layer, by transformers' names for them. `position_ids`: int64, shape
+    (rows, longest), from `first_position` on in each window. The words stay in the order of the windows. `pad` fills
+    the ends of rows; at least one window is needed.
     """
     lengths = [len(window) for window in windows]
-    row_of, start_of, used = _best_fit(lengths, max(row_tokens, *lengths))
+    row_of, start_of, used = _rows(lengths, max(row_tokens, *lengths))
     shape = len(used), max(used)
     ids = np.full(shape, pad, np.int64)
     positions = np.full(shape, first_position, np.int64)
@@ -67,11 +84,16 @@ def pack(windows: Sequence[Window], pad: int, *, row_tokens: int, first_position
         positions[place] = np.arange(first_position, first_position + lengths[number])
         owners[place] = number
     owner = torch.from_numpy(owners)
+    seen = (owner[:, :, None] == owner[:, None, :])[:, None]
+    mask: AttentionMask = seen
+    if reach is not None:
+        places = torch.arange(shape[1])
+        mask = {"full_attention": seen, _LOCAL: seen & ((places[:, None] - places[None, :]).abs() <= reach)}
     starts = row_of * shape[1] + np.array(start_of)
     words = [len(window.positions) for window in windows]
     return Batch(
         torch.from_numpy(ids),
-        (owner[:, :, None] == owner[:, None, :])[:, None],
+        mask,
         torch.from_numpy(np.repeat(row_of, words).astype(np.int64)),
         torch.from_numpy(
             np.concatenate([window.positions + start for window, start in zip(windows, start_of, strict=True)]).astype(
@@ -83,38 +105,52 @@ def pack(windows: Sequence[Window], pad: int, *, row_tokens: int, first_position
     )
 
 
-def _best_fit(lengths: Sequence[int], room: int) -> tuple[NDArray[np.int64], list[int], list[int]]:
-    """Longest first, each into the fullest row that still takes it: the row and start of each, the rows' lengths."""
+def _rows(lengths: Sequence[int], room: int) -> tuple[NDArray[np.int64], list[int], list[int]]:
+    """The row and start of each length, and the rows' lengths: about `room` long and all about as long.
+
+    Rows filled one after the other would leave the last one short, and all are as wide as the longest: of a step of 16
+    CoNLL sentences a quarter was padding. Evenly shared out among the number of rows that wastes least, it is 1 %.
+    """
+    fewest = -(-sum(lengths) // room)
+    shared = [_shared_out(lengths, rows) for rows in (fewest + 1, fewest)]
+    return min(shared, key=lambda found: len(found[2]) * max(found[2]))
+
+
+def _shared_out(lengths: Sequence[int], rows: int) -> tuple[NDArray[np.int64], list[int], list[int]]:
+    """Longest first, each into the emptiest row."""
     row_of = np.zeros(len(lengths), np.int64)
     start_of = [0] * len(lengths)
-    used: list[int] = []
+    used = [0] * min(rows, len(lengths))
     for number in sorted(range(len(lengths)), key=lambda number: (-lengths[number], number)):
-        fitting = [row for row, length in enumerate(used) if length + lengths[number] <= room]
-        row = max(fitting, key=lambda row: used[row]) if fitting else len(used)
-        if not fitting:
-            used.append(0)
+        row = used.index(min(used))
         row_of[number], start_of[number] = row, used[row]
         used[row] += lengths[number]
     return row_of, start_of, used
 
 
-@torch.inference_mode()
-def can_pack(model: Any, pad: int, first_position: int) -> bool:
-    """Whether this architecture reads packed windows as it reads them one by one; found by trying, in float32.
+@torch.no_grad()
+def can_pack(model: Any, layout: Layout, longest: int) -> bool:
+    """Whether this architecture reads windows of at most so many tokens packed as it reads them one by one.
 
-    Not all do: some build their mask or their positions themselves. `model` may be in training mode, and is left so.
+    Found by trying, in float32. Not all do: some build their mask or their positions themselves, and some that look
+    only so far to either side do so by a mask that ours would replace. `model` may be in training mode, and is left so.
+    Raises InputError for an architecture that wants more than token ids.
     """
     training = model.training
     model.eval()
     try:
         vocabulary = model.get_input_embeddings().num_embeddings
         device = next(model.parameters()).device
-        windows = [_sample(length, vocabulary, pad) for length in (23, 5, 11)]
+        lengths = {longest, max(longest // 2, 1), max(longest // 5, 1)}
+        windows = [_sample(length, vocabulary, layout.pad) for length in sorted(lengths)]
         try:
-            packed = word_logits(model, pack(windows, pad, row_tokens=39, first_position=first_position).to(device))
-        except (TypeError, ValueError, RuntimeError, IndexError):
+            padded = word_logits(model, collate(windows, layout.pad).to(device))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{type(model).__name__} does not read plain text: {error}") from error
+        try:
+            packed = word_logits(model, layout.batch(windows, row_tokens=sum(lengths)).to(device))
+        except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError, AssertionError):
             return False
-        padded = word_logits(model, collate(windows, pad).to(device))
         scale = max(float(padded.abs().max()), 1.0)
         return bool((packed - padded).abs().max() <= _LIKE * scale)
     finally:

@@ -17,6 +17,7 @@ from nerkd_local.student.confidence import entity_confidences
 from nerkd_local.student.decode import best_tags, word_tags
 from nerkd_local.student.device import Precision, autocast, pick_device, pick_precision
 from nerkd_local.student.encode import Window, encode
+from nerkd_local.student.kernels import fast_kernels
 from nerkd_local.student.model import check_length, student_tags, student_windows
 from nerkd_local.student.packing import Layout, word_logits
 
@@ -84,7 +85,7 @@ def predict(
     # 256, 245 at 8,192)
     budget = tokens_per_batch or (1024 if device.type == "cpu" else 32768)
     remaining = iter(documents)
-    layout = Layout.of(model, tokenizer.pad_token_id)
+    layout = Layout.of(model, tokenizer.pad_token_id, max_tokens)
     while chunk := list(islice(remaining, _CHUNK)):
         sentences = [document.words for document in chunk]
         scores = [np.full((len(words), len(names)), _UNSEEN, np.float32) for words in sentences]
@@ -130,7 +131,7 @@ def _scores(
 ) -> NDArray[np.float32]:
     """The head's scores of each word of the windows, in float32. Shape: (words, classes)."""
     batch = layout.batch(group, row_tokens=_ROW_TOKENS).to(device)
-    with autocast(precision, device):
+    with autocast(precision, device), fast_kernels(device):
         logits = word_logits(model, batch)
     return np.asarray(logits.float().cpu().numpy(), np.float32)
 

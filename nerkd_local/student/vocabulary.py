@@ -36,12 +36,16 @@ class Vocabulary:
         return found.astype(np.int32)
 
     def cut(self, model: Any) -> torch.Tensor:
-        """Put the cut table into the model; returns the whole one, shape (vocabulary, width)."""
+        """Put the cut table into the model; returns the whole one, shape (vocabulary, width).
+
+        The row of padding, which no gradient reaches, stays that; where it has no row here, no row is.
+        """
         layer = model.get_input_embeddings()
         whole: torch.Tensor = layer.weight.detach()
         layer.weight = torch.nn.Parameter(whole[torch.from_numpy(self.rows)].clone())
         layer.num_embeddings = len(self.rows)
-        layer.padding_idx = None if layer.padding_idx is None else int(self.numbers(np.array([layer.padding_idx]))[0])
+        kept = layer.padding_idx is not None and layer.padding_idx in self.rows
+        layer.padding_idx = int(np.searchsorted(self.rows, layer.padding_idx)) if kept else None
         return whole
 
     def put_back(self, model: Any, table: torch.Tensor) -> None:

@@ -17,7 +17,8 @@ from nerkd_local.errors import InputError, nearest
 from nerkd_local.records import TAG_VOTES, TOKEN_WEIGHTS, Document, Source
 from nerkd_local.regimen.plan import Plan, PlanStep
 from nerkd_local.student.dropout import token_keys
-from nerkd_local.student.encode import Window, encode
+from nerkd_local.student.encode import Window
+from nerkd_local.student.encoded import encode_cached
 from nerkd_local.student.vocabulary import Vocabulary
 
 SOURCES: tuple[Source, Source] = ("original", "distilled")
@@ -83,8 +84,11 @@ def load_examples(
     *,
     max_tokens: int,
     stride: int,
+    tokenizer_digest: str = "",
+    cache: Path | None = None,
 ) -> Examples:
-    """The examples that the plan names, by source and id; other documents are read and let go.
+    """The examples that the plan names, by source and id; other documents are read and let go. For `cache` and
+    `tokenizer_digest` see `encode_cached`.
 
     Raises InputError for a source the plan uses and the settings do not name, an id that is not in its
     source's file, and a span whose label is none of the run's.
@@ -104,7 +108,14 @@ def load_examples(
         wanted = [document for document in read_documents(path) if document.id in first_use]
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
-            encoded = encode(tokenizer, [document.words for document in chunk], max_tokens=max_tokens, stride=stride)
+            encoded = encode_cached(
+                tokenizer,
+                tokenizer_digest,
+                [document.words for document in chunk],
+                max_tokens=max_tokens,
+                stride=stride,
+                folder=cache,
+            )
             for document, windows in zip(chunk, encoded, strict=True):
                 targets, weights = _learned(document, source, classes, path)
                 examples[source, document.id] = Example(

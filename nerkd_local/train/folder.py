@@ -2,11 +2,13 @@
 
 settings.json   the resolved settings          student/      the trained student
 exposure.jsonl  a line a step: see `exposure`  checkpoints/  see `student.checkpoint`
+evaluations.jsonl  see `evaluation`
 done.json       fingerprints, world size, threads, time; there only when the run is finished
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 from nerkd_local.errors import InputError
 from nerkd_local.files import read_json
 from nerkd_local.student.checkpoint import newest_checkpoint
+from nerkd_local.train.evaluation import EvaluationLog
 from nerkd_local.train.exposure import ExposureLedger
 from nerkd_local.train.identity import check_same_run
 from nerkd_local.train.messages import tell
@@ -30,6 +33,7 @@ class TrainFolder:
         self.output = output
         self.settings = output / "settings.json"
         self.exposure = ExposureLedger(output / "exposure.jsonl")
+        self.evaluations = EvaluationLog(output / "evaluations.jsonl")
         self.checkpoints = output / "checkpoints"
         self.student = output / "student"
         self.done = output / "done.json"
@@ -63,6 +67,11 @@ class TrainFolder:
 
         Raises InputError if what is there belongs to a run with other fingerprints.
         """
+        # of kills in the middle of a write
+        for leftover in self.output.glob(".*.tmp"):
+            leftover.unlink()
+        for leftover in self.output.glob(f".{self.student.name}.*"):
+            shutil.rmtree(leftover)
         if self.done.is_file():
             check_same_run(read_json(self.done)["fingerprints"], fingerprints, self.done)
             return FINISHED

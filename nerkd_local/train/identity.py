@@ -12,8 +12,10 @@ from nerkd_local.fingerprints import digest_file, digest_folder
 from nerkd_local.regimen.plan import Plan
 from nerkd_local.train.settings import TrainSettings
 
+# Said apart, where there is one: what a run without an evaluation is made of does not name it.
+_EVALUATION = {"evaluation", "evaluate_every", "keep"}
 # Where results go, how often something is written, how many threads compute: none of it is the run.
-NOT_THE_RUN = {"output", "log_every", "checkpoint_every", "keep_checkpoints", "threads"}
+NOT_THE_RUN = {"output", "cache", "log_every", "checkpoint_every", "keep_checkpoints", "threads"}
 _BY_CONTENT = {"student", "plan", "original", "distilled", "channel"}
 
 
@@ -22,7 +24,7 @@ def run_fingerprints(settings: TrainSettings, plan: Plan) -> dict[str, Any]:
 
     A source that the plan does not use is None. Raises InputError for a file or folder that is not there.
     """
-    values = settings.model_dump(mode="json", exclude=NOT_THE_RUN | _BY_CONTENT)
+    values = settings.model_dump(mode="json", exclude=NOT_THE_RUN | _BY_CONTENT | _EVALUATION)
     values["labels"] = sorted(values["labels"])
     sources = {"original": settings.original, "distilled": settings.distilled}
     return {
@@ -34,7 +36,15 @@ def run_fingerprints(settings: TrainSettings, plan: Plan) -> dict[str, Any]:
         },
         "channel": digest_file(existing_file(settings.channel)) if settings.channel else None,
         **values,
+        **_evaluation(settings),
     }
+
+
+def _evaluation(settings: TrainSettings) -> dict[str, Any]:
+    if settings.evaluation is None:
+        return {}
+    content = digest_file(existing_file(settings.evaluation))
+    return {"evaluation": content, "evaluate_every": settings.evaluate_every, "keep": settings.keep}
 
 
 def check_same_run(there: Mapping[str, Any], here: Mapping[str, Any], path: Path) -> None:

@@ -17,6 +17,7 @@ from nerkd_local.fingerprints import digest
 from nerkd_local.regimen.plan import Plan
 from nerkd_local.student.device import autocast
 from nerkd_local.student.dropout import DropoutKeys
+from nerkd_local.student.kernels import fast_kernels
 from nerkd_local.student.packing import Layout, word_logits
 from nerkd_local.train.data import (
     Example,
@@ -74,12 +75,14 @@ def run_steps(
     log: Callable[[Step], None],
     checkpoint: Callable[[int], None],
     checkpoint_at: Collection[int] = (),
+    evaluate: Callable[[int], bool] = lambda steps: True,
 ) -> int:
     """Run the plan's steps from `begin` on; returns how many are done: all, or fewer when stopped.
 
     After each step all ranks share its loss and whether any of them wants to stop, so they stop together,
     with a checkpoint. `log` hears of every step; `checkpoint` is called every `checkpoint_every` steps and after the
-    numbers of steps in `checkpoint_at` (but not after the last). Raises CheckFailed when the loss is no longer a
+    numbers of steps in `checkpoint_at`, `evaluate` every `evaluate_every` (neither after the last). What `evaluate`
+    answers, the same on all ranks, is whether to go on. Raises CheckFailed when the loss is no longer a
     number.
     """
     steps = len(parts.plan.steps)
@@ -97,7 +100,9 @@ def run_steps(
         log(done._replace(loss=(original, distilled)))
         if number + 1 == steps:
             break
-        every = settings.checkpoint_every
+        every, evaluate_every = settings.checkpoint_every, settings.evaluate_every
+        if evaluate_every and (number + 1) % evaluate_every == 0 and not stops:
+            stops = not evaluate(number + 1)
         if stops or number + 1 in checkpoint_at or (every and (number + 1) % every == 0):
             checkpoint(number + 1)
         if stops:
@@ -148,7 +153,7 @@ def _losses(parts: Parts, settings: TrainSettings, group: list[Piece]) -> torch.
     batch = parts.layout.batch(windows, row_tokens=_ROW_TOKENS)
     keys = torch.from_numpy(batch.laid_out([piece.keys for piece in group])).to(device)
     batch, words = batch.to(device), words_of(group).to(device)
-    with parts.dropout.of(keys), autocast(parts.precision, device):
+    with parts.dropout.of(keys), autocast(parts.precision, device), fast_kernels(device):
         logits = word_logits(parts.model, batch)
     losses: torch.Tensor = source_losses(logits, words, settings.distilled_loss, parts.channel)
     return losses

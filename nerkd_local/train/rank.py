@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from nerkd_local import offline
 from nerkd_local.errors import NerkdError
+from nerkd_local.memory import keep_freed_memory
 from nerkd_local.stopping import listen_for_stop, signal_at_parents_end
 from nerkd_local.threads import wait_politely
 from nerkd_local.train.lifeline import Lifeline
@@ -33,6 +34,7 @@ def run_rank(work: Callable[[Callable[[], bool]], None]) -> int:
 
             offline.seal()
             wait_politely()
+            keep_freed_memory()
             work(stop)
     except NerkdError as error:
         # What all ranks say alike, rank 0 says; what one rank says alone, it says itself.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
@@ -14,17 +15,20 @@ import torch
 
 from nerkd_local.errors import InterruptedRun
 from nerkd_local.files import write_json
-from nerkd_local.fingerprints import digest_json
+from nerkd_local.fingerprints import digest_folder, digest_json
+from nerkd_local.records import Document
 from nerkd_local.regimen.plan import Plan, load_plan
-from nerkd_local.student.checkpoint import Checkpoint, open_checkpoint, save_checkpoint
+from nerkd_local.student.card import CardFacts, write_card
+from nerkd_local.student.checkpoint import Checkpoint, is_whole, open_checkpoint, save_checkpoint
 from nerkd_local.student.device import pick_precision
 from nerkd_local.student.dropout import DropoutKeys, key_dropout
-from nerkd_local.student.model import check_length, new_student, save_student, student_tags
+from nerkd_local.student.model import check_length, first_position_of, new_student, save_student, student_tags
 from nerkd_local.student.packing import Layout
 from nerkd_local.student.vocabulary import Vocabulary
 from nerkd_local.student.windows import Windows
 from nerkd_local.train.channel import load_channel
 from nerkd_local.train.data import Examples, load_examples, renumbered, used_ids
+from nerkd_local.train.evaluation import evaluate, read_evaluation, whole_table
 from nerkd_local.train.exposure import replay
 from nerkd_local.train.folder import FINISHED, TrainFolder
 from nerkd_local.train.identity import run_fingerprints
@@ -32,7 +36,7 @@ from nerkd_local.train.loop import Parts, Step, new_optimizer, run_steps
 from nerkd_local.train.messages import tell
 from nerkd_local.train.ranks import check_same, from_first_rank, join_ranks, joined_ranks, together
 from nerkd_local.train.settings import TrainSettings
-from nerkd_local.train.state import restore_state, state_tensors
+from nerkd_local.train.state import restore_state, restore_weights, state_tensors
 
 
 def train(
@@ -61,20 +65,26 @@ def train(
         start = from_first_rank(accelerator, opening.start)
         if start == FINISHED:
             return folder
-        run = _Run(settings, folder, accelerator, opening, start, began, saved)
-        done = run_steps(
-            run.parts,
-            settings,
-            start,
-            stop=stop,
-            log=run.log,
-            checkpoint=run.save_checkpoint,
-            checkpoint_at=checkpoint_at,
+        run = _Run(settings, folder, accelerator, opening, start, began, saved, stop)
+        steps = len(opening.plan.steps)
+        done = (
+            start
+            if start and not run.catch_up(start)
+            else run_steps(
+                run.parts,
+                settings,
+                start,
+                stop=stop,
+                log=run.log,
+                checkpoint=run.save_checkpoint,
+                checkpoint_at=checkpoint_at,
+                evaluate=run.evaluate,
+            )
         )
-        if done < len(opening.plan.steps):
+        if done < steps or not run.evaluate_last():
             raise InterruptedRun(
-                f"stopped after {done} of {len(opening.plan.steps)} steps, saved in "
-                f"{folder.checkpoints}; the same command goes on from there"
+                f"stopped after {done} of {steps} steps, saved in {folder.checkpoints}; the same command goes on "
+                "from there"
             )
         run.finish()
     return folder
@@ -97,7 +107,21 @@ def _open(settings: TrainSettings, folder: TrainFolder, first: bool, held: ExitS
         if start != FINISHED:
             write_json(folder.settings, settings.model_dump(mode="json"))
             folder.exposure.cut(start)
+            start = _with_the_best(folder, start)
     return _Opening(plan, fingerprints, start)
+
+
+def _with_the_best(folder: TrainFolder, start: int) -> int:
+    """From where to go on so that the best checkpoint is there as well: from `start`, or from the beginning."""
+    folder.evaluations.cut(start)
+    best = folder.evaluations.best()
+    if best is None or is_whole(folder.checkpoints, best):
+        return start
+    tell(f"{folder.checkpoints}: the checkpoint of the best evaluation, step {best}, is damaged; starting over")
+    shutil.rmtree(folder.checkpoints)
+    folder.exposure.cut(0)
+    folder.evaluations.cut(0)
+    return 0
 
 
 def _fix_arithmetic(settings: TrainSettings, device: torch.device) -> None:
@@ -121,7 +145,9 @@ class _Run:
         start: int,
         began: float,
         saved: Callable[[int], None],
+        stop: Callable[[], bool],
     ) -> None:
+        self.stop = stop
         self.settings, self.folder, self.fingerprints = settings, folder, opening.fingerprints
         self.first = accelerator.is_main_process
         self.machine = {
@@ -142,6 +168,9 @@ class _Run:
             restore_state(checkpoint, self.model, optimizer, self.names, self.vocabulary, self.table)
             self.began -= checkpoint.meta["wall_s"]
             self._tell_changes(checkpoint.meta["machine"])
+        if loaded.dropout.draws and self.first:
+            tell("this encoder drops out by itself: the weights will depend on the number of processes")
+        self.documents = loaded.evaluation
         channel = None if loaded.channel is None else loaded.channel.to(accelerator.device)
         self.parts = Parts(
             accelerator,
@@ -156,6 +185,7 @@ class _Run:
             channel,
         )
         self._since: list[Step] = []
+        self._saved_at = start
 
     def log(self, step: Step) -> None:
         """Write the ledger's line, and now and then a line on stderr."""
@@ -170,7 +200,10 @@ class _Run:
             tell(f"step {done}/{steps}  loss {loss:.4f}  {time.monotonic() - self.began:.0f} s")
 
     def save_checkpoint(self, steps: int) -> None:
-        """Save all that the remaining steps depend on; every rank calls this, rank 0 writes."""
+        """Save all that the remaining steps depend on; every rank calls this, rank 0 writes. Not twice the same."""
+        if steps == self._saved_at:
+            return
+        self._saved_at = steps
         if self.first:
             self.folder.exposure.keep()
             save_checkpoint(
@@ -183,18 +216,65 @@ class _Run:
                     "wall_s": time.monotonic() - self.began,
                 },
                 keep=self.settings.keep_checkpoints,
+                spare=self.folder.evaluations.best(),
             )
             self.saved(steps)
         self.parts.accelerator.wait_for_everyone()
+
+    def evaluate(self, steps: int) -> bool:
+        """Score the student; False if that was stopped. Every rank calls this. The best one's checkpoint is kept."""
+        with whole_table(self.model, self.vocabulary, self.table):
+            counts = evaluate(
+                self.parts.accelerator,
+                self.model,
+                self.tokenizer,
+                self.documents,
+                max_tokens=self.settings.max_tokens,
+                stride=self.settings.stride,
+                precision=self.settings.precision,
+                stop=self.stop,
+            )
+        if counts is None:
+            return False
+        best = 0
+        if self.first:
+            row = self.folder.evaluations.add(steps, counts)
+            tell(f"step {steps}/{len(self.parts.plan.steps)}  " + "  ".join(f"{k} {row[k]:.4f}" for k in list(row)[1:]))
+            best = self.folder.evaluations.best() or 0
+        if from_first_rank(self.parts.accelerator, best) == steps:
+            self.save_checkpoint(steps)
+        return True
+
+    def catch_up(self, steps: int) -> bool:
+        """Make up for an evaluation in which an earlier process was stopped; False if this one was as well."""
+        every, last = self.settings.evaluate_every, len(self.parts.plan.steps)
+        if steps == last or not every or steps % every or self._evaluated(steps):
+            return True
+        return self.evaluate(steps)
+
+    def evaluate_last(self) -> bool:
+        """The evaluation after the last step, if it is wanted and not there; False, all saved, if it was stopped."""
+        steps = len(self.parts.plan.steps)
+        if self.settings.evaluation is None or self._evaluated(steps) or self.evaluate(steps):
+            return True
+        self.save_checkpoint(steps)
+        return False
+
+    def _evaluated(self, steps: int) -> bool:
+        there = self.first and self.folder.evaluations.holds(steps)
+        return bool(from_first_rank(self.parts.accelerator, int(there)))
 
     def finish(self) -> None:
         """Save the student, then `done.json`, which says that all else is there."""
         accelerator = self.parts.accelerator
         ranks = joined_ranks(accelerator)
         if self.first:
+            if self.settings.keep == "best" and (best := self.folder.evaluations.best()) is not None:
+                restore_weights(open_checkpoint(self.folder.checkpoints, best), self.model, self.vocabulary, self.table)
             windows = Windows(max_tokens=self.settings.max_tokens, stride=self.settings.stride)
             self.vocabulary.put_back(self.model, self.table)
             save_student(self.model, self.tokenizer, self.folder.student, windows)
+            write_card(self.folder.student, self._facts())
             self.folder.exposure.keep()
             write_json(
                 self.folder.done,
@@ -209,6 +289,26 @@ class _Run:
                 },
             )
         accelerator.wait_for_everyone()
+
+    def _facts(self) -> CardFacts:
+        plan, loss = self.parts.plan, self.settings.distilled_loss
+        return CardFacts(
+            labels=self.settings.labels,
+            encoder=self.settings.student.name,
+            encoder_sha256=self.fingerprints["student"],
+            regimen=str(plan.regimen.get("name", "unnamed")),
+            plan_sha256=self.fingerprints["plan"],
+            original_sha256=self.fingerprints["original"],
+            distilled_sha256=self.fingerprints["distilled"],
+            steps=len(plan.steps),
+            batch_size=plan.batch_size,
+            seed=self.settings.seed,
+            learning_rate=self.settings.learning_rate,
+            loss=f"cross entropy; distilled: {loss.kind}, weight {loss.weight:g}",
+            precision=self.machine["precision"],
+            examples=plan.examples,
+            passes=plan.passes,
+        )
 
     def _tell_changes(self, before: dict[str, Any]) -> None:
         changes = [f"{key} {before[key]} -> {now}" for key, now in self.machine.items() if before[key] != now]
@@ -225,12 +325,13 @@ class _Loaded(NamedTuple):
     layout: Layout
     dropout: DropoutKeys
     channel: torch.Tensor | None
+    evaluation: list[Document]
 
 
 def _load(settings: TrainSettings, plan: Plan, folder: TrainFolder, start: int) -> tuple[_Loaded, Checkpoint | None]:
     model, tokenizer = new_student(settings.student, settings.labels, settings.seed, dropout=settings.dropout)
     check_length(model, settings.max_tokens)
-    layout = Layout.of(model, tokenizer.pad_token_id)
+    layout = Layout.of(model, tokenizer.pad_token_id, settings.max_tokens)
     examples = load_examples(
         plan,
         {"original": settings.original, "distilled": settings.distilled},
@@ -238,13 +339,17 @@ def _load(settings: TrainSettings, plan: Plan, folder: TrainFolder, start: int) 
         student_tags(model),
         max_tokens=settings.max_tokens,
         stride=settings.stride,
+        tokenizer_digest=digest_folder(settings.student),
+        cache=settings.cache,
     )
-    vocabulary = Vocabulary.of(used_ids(examples), tokenizer.pad_token_id)
+    # models that number positions from the padding id on know it by its number: all ids up to it keep theirs
+    vocabulary = Vocabulary.of(used_ids(examples), tokenizer.pad_token_id, *range(first_position_of(model)))
     loaded = _Loaded(
         (model, tokenizer, vocabulary, vocabulary.cut(model)),
         renumbered(examples, vocabulary),
         replace(layout, pad=int(vocabulary.numbers(np.array([tokenizer.pad_token_id]))[0])),
         key_dropout(model, settings.seed),
         load_channel(settings),
+        read_evaluation(settings.evaluation, settings.labels) if settings.evaluation else [],
     )
     return loaded, open_checkpoint(folder.checkpoints, start) if start else None

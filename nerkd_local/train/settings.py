@@ -81,6 +81,15 @@ class TrainSettings(StudentSettings):
     """LLM-labelled documents that the plan's `distilled` ids name."""
     channel: Path | None = None
     """For the distilled loss of that name: how the annotator's labels follow from the true ones (see `channel`)."""
+    cache: Path | None = None
+    """A folder where tokenized texts are kept for other runs with this encoder; None: they are not kept."""
+    evaluation: Path | None = None
+    """Human-labelled documents (JSON lines) that the student is scored on as training goes (`evaluations.jsonl`)."""
+    evaluate_every: Annotated[int, Field(ge=0)] = 0
+    """Steps between evaluations; there is one after the last step in any case."""
+    keep: Literal["last", "best"] = "last"
+    """Which weights become the student: those after the last step, or those of the evaluation with the highest strict
+    F1. The checkpoint of the latter is kept in either case."""
     output: Path
     """The run folder."""
     seed: int = 1
@@ -90,4 +99,10 @@ class TrainSettings(StudentSettings):
     def _labels_differ(self) -> TrainSettings:
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("a label is named twice")
+        return self
+
+    @model_validator(mode="after")
+    def _has_something_to_evaluate_on(self) -> Self:
+        if self.evaluation is None and (self.evaluate_every or self.keep == "best"):
+            raise ValueError("evaluate_every and keep: best need an evaluation file")
         return self

@@ -38,15 +38,27 @@ def restore_state(
     table: torch.Tensor,
 ) -> None:
     """Put a checkpoint's state into a freshly loaded model and optimizer. `table`: the whole pretrained embeddings."""
-    theirs = Vocabulary(checkpoint.tensors("vocabulary")[_ROWS].numpy())
+    name = restore_weights(checkpoint, model, vocabulary, table)
+    theirs = _vocabulary(checkpoint)
+    state = checkpoint.tensors("optimizer")
+    for key in state:
+        if key.endswith(f":{name}") and state[key].ndim > 1:
+            zeros = torch.zeros(len(vocabulary.rows), *state[key].shape[1:])
+            state[key] = vocabulary.carried_over(state[key], theirs, zeros)
+    restore_optimizer(optimizer, names, state)
+
+
+def restore_weights(checkpoint: Checkpoint, model: Any, vocabulary: Vocabulary, table: torch.Tensor) -> str:
+    """Put a checkpoint's weights into a model with a cut table; returns the name of that table among them."""
+    theirs = _vocabulary(checkpoint)
     embeddings = model.get_input_embeddings().weight
-    name = next(each for each, weights in model.named_parameters() if weights is embeddings)
+    name: str = next(each for each, weights in model.named_parameters() if weights is embeddings)
     pretrained = table[torch.from_numpy(vocabulary.rows)]
     weights = checkpoint.tensors("model")
     weights[name] = vocabulary.carried_over(weights[name], theirs, pretrained)
     model.load_state_dict(weights)
-    state = checkpoint.tensors("optimizer")
-    for key in state:
-        if key.endswith(f":{name}") and state[key].ndim > 1:
-            state[key] = vocabulary.carried_over(state[key], theirs, torch.zeros_like(pretrained))
-    restore_optimizer(optimizer, names, state)
+    return name
+
+
+def _vocabulary(checkpoint: Checkpoint) -> Vocabulary:
+    return Vocabulary(checkpoint.tensors("vocabulary")[_ROWS].numpy())

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import wait_until
 
 TRAIN, DEV = range(100, 140), range(12)
 
@@ -126,7 +130,7 @@ def test_a_whole_experiment_and_the_same_command_again(experiment: list[str], tm
 def test_a_trainer_that_refuses_ends_the_experiment_with_its_exit_code(experiment: list[str], tmp_path: Path) -> None:
     done = run([*experiment, "--set", "training.max_tokens=4096"], tmp_path)
     assert done.returncode == 2, done.stderr
-    assert "training original_only-n8-seed0 failed with exit code 2" in done.stderr.splitlines()[-1]
+    assert "original_only-n8-seed0: max_tokens 4096 is more than this encoder can read" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     mended = run(experiment, tmp_path)  # nothing was trained, so the folder is still open to other settings
     assert mended.returncode == 0, mended.stderr
@@ -170,3 +174,30 @@ def test_results_of_an_unfinished_grid_say_so(experiment: list[str], tmp_path: P
     assert "**1 of 4 students are finished**" in partly.stdout
     assert "simple_mix" not in partly.stdout
     assert sorted(path.name for path in (tmp_path / "out" / "cells").iterdir()) == ["original_only-n8-seed0"]
+
+
+@pytest.mark.slow
+def test_a_command_that_is_stopped_and_killed_goes_on_to_the_results_of_one_worker(
+    experiment: list[str], tmp_path: Path
+) -> None:
+    command = [*experiment, "--set", "label_study=null", "--set", "annotator_study=null", "--set", "training.steps=150"]
+    command += ["--set", "regimens=[original_only, distilled_only, simple_mix]", "--set", "training.threads=1"]
+    several, one = [*command, "--set", "workers=2"], [*command, "--set", "workers=1", "--set", "output=alone"]
+    for sent, code in ((signal.SIGTERM, 3), (signal.SIGKILL, -signal.SIGKILL)):
+        known = len(list(tmp_path.glob("out/cells/*/exposure.jsonl")))
+        process = subprocess.Popen(several, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if known:
+            time.sleep(3)  # anywhere
+        wait_until(lambda: any(tmp_path.glob("out/cells/*/exposure.jsonl")), within_s=120)
+        process.send_signal(sent)
+        assert process.wait(120) == code
+    for done in (run(several, tmp_path), run(one, tmp_path)):
+        assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (tmp_path / "alone" / "cells").iterdir())
+    assert sorted(path.name for path in (tmp_path / "out" / "cells").iterdir()) == names
+    for name in names:
+        there, here = (tmp_path / folder / "cells" / name for folder in ("alone", "out"))
+        for file in ("predictions-evaluation.jsonl", "counts.npz", "exposure.jsonl", "result.json"):
+            assert (here / file).read_bytes() == (there / file).read_bytes(), (name, file)
+        assert not (here / "checkpoints").exists()
+    assert not (tmp_path / "out" / "prefixes").exists()

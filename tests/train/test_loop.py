@@ -32,7 +32,7 @@ def make_parts(settings: TrainSettings, *, packed: bool = True) -> Parts:
         max_tokens=settings.max_tokens,
         stride=settings.stride,
     )
-    layout = Layout.of(model, tokenizer.pad_token_id)
+    layout = Layout.of(model, tokenizer.pad_token_id, settings.max_tokens)
     assert layout.first_position == 0
     embeddings = model.get_input_embeddings().weight
     prepared, optimizer = accelerator.prepare(model, new_optimizer(model, embeddings, settings)[0])

@@ -1,0 +1,81 @@
+"""On a CPU, faster ways to what a model asks torch for.
+
+torch's own choices are good on a GPU and for long rows. Measured on one Zen 5 thread (torch 2.13) for rows of 175
+tokens and a 384-wide encoder with 12 heads:
+
+- attention with a mask in bfloat16, forward and backward: 9.1 ms by the flash kernel, nearly all of it backward; 1.7 ms
+  by three plain steps. Training only: forward alone the kernel is as fast, and needs less memory.
+- a linear layer in float32: 100 GFLOP/s by MKL, which leaves AVX-512 unused on AMD; 225 by oneDNN, which comes with
+  torch too. Prediction only: the call has no backward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+_onednn_linear: Callable[..., torch.Tensor] | None = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+
+
+def fast_kernels(device: torch.device) -> AbstractContextManager[Any]:
+    """A block in which models compute as fast as is known here; results differ by rounding only."""
+    return _FastKernels() if device.type == "cpu" else nullcontext()
+
+
+class _FastKernels(TorchFunctionMode):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is functional.scaled_dot_product_attention and _is_plain(*args, **kwargs):
+            return _attend(*args, **kwargs)
+        if func is functional.linear and _suits_onednn(*args, **kwargs):
+            return _linear(*args, **kwargs)
+        return func(*args, **kwargs)
+
+
+def _is_plain(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> bool:
+    """Attention that is to be trained, without dropout or heads that are shared, under a mask of ours."""
+    masked = attn_mask is not None and attn_mask.dtype == torch.bool
+    return torch.is_grad_enabled() and masked and not (dropout_p or is_causal or enable_gqa)
+
+
+def _attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> torch.Tensor:
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = torch.matmul(query * scale, key.transpose(-2, -1))
+    hidden = torch.zeros(attn_mask.shape, dtype=scores.dtype).masked_fill_(~attn_mask, float("-inf"))
+    shares = torch.softmax(scores + hidden, -1, dtype=torch.float32)
+    return torch.matmul(shares.to(value.dtype), value)
+
+
+def _suits_onednn(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> bool:
+    """A float32 layer outside of autocast and training."""
+    if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") or _onednn_linear is None:
+        return False
+    return input.dtype == weight.dtype == torch.float32 and input.numel() > 0
+
+
+def _linear(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    assert _onednn_linear is not None
+    return _onednn_linear(input, weight, bias, "none", [], "")
