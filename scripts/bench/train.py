@@ -124,7 +124,8 @@ def shown_epoch(epoch: dict[str, Any]) -> dict[str, Any]:
     say(
         f"| {epoch['trainer']}, batch {epoch['batch_size']} | {epoch['threads']} | {epoch['seed']} | "
         f"{rate(epoch):,.0f} | "
-        f"{epoch['seconds']:.1f} | {epoch['cpu_s']:.1f} | {epoch['command_s']:.1f} | {epoch['peak_mib']:,.0f} | {epoch['f1']:.4f} |"
+        f"{epoch['seconds']:.1f} | {epoch['cpu_s']:.1f} | {epoch['command_s']:.1f} | "
+        f"{epoch['peak_mib']:,.0f} | {epoch['f1']:.4f} |"
     )
     return epoch
 
