@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +45,17 @@ class Agenda:
         open_[answered] = False
         self.answered = self.total - int(open_.sum())
 
-        first = _first_of_same(keys) if deduplicate else np.arange(len(keys))
         has_answer = ~open_ & here
-        copies = open_ & (first != np.arange(len(keys)))
-        numbers = np.flatnonzero(copies)
-        order = np.argsort(first[numbers], kind="stable")
-        self._copies, self._copied = numbers[order], first[numbers][order]
+        copies = np.zeros(len(keys), dtype=bool)
+        self._copies = self._copied = np.zeros(0, dtype=np.int64)
+        if deduplicate:
+            first = _first_of_same(keys)
+            np.not_equal(first, np.arange(len(keys), dtype=first.dtype), out=copies)
+            copies &= open_
+            numbers = np.flatnonzero(copies)
+            order = np.argsort(first[numbers], kind="stable")
+            self._copies, self._copied = numbers[order], first[numbers][order].astype(np.int64)
+            del first
         self.asked: Numbers = np.flatnonzero(open_ & ~copies)
         """The sentences to ask, ascending."""
         self.late: Numbers = np.unique(self._copied[has_answer[self._copied]])
@@ -72,14 +78,17 @@ def in_shard(keys: Numbers, shard: int, shards: int) -> NDArray[np.bool_]:
     return found
 
 
-def _first_of_same(keys: Numbers) -> Numbers:
-    """For each position the first position with the same key."""
-    order = np.argsort(keys, kind="stable")
-    starts = np.empty(len(keys), dtype=bool)
-    starts[:1] = True
-    starts[1:] = keys[order[1:]] != keys[order[:-1]]
-    group = np.cumsum(starts) - 1
-    first = np.empty(len(keys), dtype=np.int64)
+def _first_of_same(keys: Numbers) -> NDArray[Any]:
+    """For each position the first position with the same key. Made with care for memory: see the class."""
+    size: Any = np.int32 if len(keys) <= np.iinfo(np.int32).max else np.int64
+    order = np.argsort(keys, kind="stable").astype(size)
+    ordered = keys[order]
+    starts = np.ones(len(keys), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=starts[1:])
+    del ordered
+    group = np.cumsum(starts, dtype=size)
+    group -= 1
+    first = np.empty(len(keys), dtype=size)
     first[order] = order[starts][group]
     return first
 

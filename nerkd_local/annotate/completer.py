@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "loop", "too_long", "failed"]
@@ -75,13 +74,23 @@ class Completion:
     """Tokens of the prompt that the engine had computed before (prefix cache); None where it does not tell."""
 
 
-class End(Enum):
-    """What completers take from an iterator of requests at its end, as None means something else there."""
+class Feed:
+    """The requests of one call of `complete`, drawn as there is room for them."""
 
-    END = 0
+    def __init__(self, requests: Iterable[Request | None]) -> None:
+        self._source = iter(requests)
+        self.over = False
+        """Whether the last one was drawn."""
 
-
-END: Final = End.END
+    def draw(self) -> Request | None:
+        """The next request; None if there is none just now, or none any more."""
+        if self.over:
+            return None
+        try:
+            return next(self._source)
+        except StopIteration:
+            self.over = True
+            return None
 
 
 class EngineDied(Exception):

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from nerkd_local.annotate.completer import END, Completion, EngineDied, Request
+from nerkd_local.annotate.completer import Completion, EngineDied, Feed, Request
 from nerkd_local.annotate.engines.concurrency import AdaptiveLimit, Gate
 from nerkd_local.annotate.engines.control_tokens import blank_control_tokens
 from nerkd_local.annotate.engines.openai_replies import ChatReply, ModelList, read_completion, read_reply
@@ -145,18 +145,11 @@ class ServerCompleter:
         An early end of the iteration hangs up on what is in flight, which has vLLM drop it.
         """
         waiting: set[concurrent.futures.Future[Completion]] = set()
-        source = iter(requests)
-        exhausted = False
+        feed = Feed(requests)
         try:
-            while waiting or not exhausted:
-                while not exhausted and len(waiting) < self._settings.in_flight:
-                    request = next(source, END)
-                    if request is END:
-                        exhausted = True
-                    elif request is None:
-                        break
-                    else:
-                        waiting.add(asyncio.run_coroutine_threadsafe(self._ask(request), self._loop))
+            while waiting or not feed.over:
+                while len(waiting) < self._settings.in_flight and (request := feed.draw()) is not None:
+                    waiting.add(asyncio.run_coroutine_threadsafe(self._ask(request), self._loop))
                 done, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
                 # whole answers first: what arrived together with a failure is kept
                 for future in sorted(done, key=lambda future: future.exception() is not None):

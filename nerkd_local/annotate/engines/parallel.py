@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 
-from nerkd_local.annotate.completer import END, Completer, Completion, End, Request
+from nerkd_local.annotate.completer import Completer, Completion, Feed, Request
 
 _Answers = queue.SimpleQueue[tuple["_Lane", Completion | BaseException]]
 
@@ -39,18 +39,11 @@ class Parallel:
         self._wait_for_lanes()
         answers: _Answers = queue.SimpleQueue()
         lanes = self._lanes = [_Lane(engine, answers) for engine in self._engines]
-        source = iter(requests)
-        exhausted = False
+        feed = Feed(requests)
         try:
-            while not exhausted or any(lane.out for lane in lanes):
-                while not exhausted and (lane := max(lanes, key=lambda lane: lane.room)).room > 0:
-                    request = next(source, END)
-                    if request is END:
-                        exhausted = True
-                    elif request is None:
-                        break
-                    else:
-                        lane.ask(request)
+            while not feed.over or any(lane.out for lane in lanes):
+                while any(lane.room > 0 for lane in lanes) and (request := feed.draw()) is not None:
+                    max(lanes, key=lambda lane: lane.room).ask(request)
                 for lane in lanes:
                     lane.start()
                 if any(lane.out for lane in lanes):
@@ -81,7 +74,7 @@ class _Lane:
     def __init__(self, engine: Completer, answers: _Answers) -> None:
         self._engine = engine
         self._answers = answers
-        self._waiting: queue.SimpleQueue[Request | End] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._capacity = engine.in_flight
         self._left = False
         self._thread: threading.Thread | None = None
@@ -107,7 +100,7 @@ class _Lane:
     def leave(self) -> None:
         """No more requests come, and no answer is waited for."""
         self._left = True
-        self._waiting.put(END)
+        self._waiting.put(None)  # wakes it
 
     def join(self) -> None:
         """Wait until the engine has nothing to do with these requests any more."""
@@ -133,7 +126,7 @@ class _Lane:
             except queue.Empty:
                 yield None
                 continue
-            if request is END:
+            if request is None:
                 return
             self._asked += 1
             yield request

@@ -15,7 +15,7 @@ from itertools import cycle, islice
 from typing import Literal
 from zlib import crc32
 
-from nerkd_local.annotate.completer import END, Completion, FinishReason, Request
+from nerkd_local.annotate.completer import Completion, Feed, FinishReason, Request
 from nerkd_local.annotate.formats import Mention, answer_format
 from nerkd_local.annotate.prompts import text_of
 from nerkd_local.annotate.settings import ScriptedSettings
@@ -47,18 +47,11 @@ class ScriptedCompleter:
         draw = random.Random(self._settings.seed).random
         pause_s = 1 / self._settings.answers_a_second if self._settings.answers_a_second else 0.0
         due = time.monotonic()
-        source = iter(requests)
+        feed = Feed(requests)
         waiting: list[Request] = []
-        exhausted = False
-        while waiting or not exhausted:
-            while not exhausted and len(waiting) < self.in_flight:
-                request = next(source, END)
-                if request is END:
-                    exhausted = True
-                elif request is None:
-                    break
-                else:
-                    waiting.append(request)
+        while waiting or not feed.over:
+            while len(waiting) < self.in_flight and (asked := feed.draw()) is not None:
+                waiting.append(asked)
             if not waiting:
                 continue
             if pause_s:

@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from nerkd_local.annotate.completer import END, Completion, EngineDied, FinishReason, Request
+from nerkd_local.annotate.completer import Completion, EngineDied, Feed, FinishReason, Request
 from nerkd_local.annotate.engines.control_tokens import blank_control_tokens, known_control_tokens
 from nerkd_local.annotate.engines.devices import Devices, check_devices, describe_cast
 from nerkd_local.annotate.engines.lifeline import ENGINE_OWNER
@@ -104,17 +104,11 @@ class VllmCompleter:
         """
         engine = self._llm.llm_engine
         waiting: dict[str, Request] = {}
-        source = iter(requests)
-        exhausted = False
+        feed = Feed(requests)
         try:
-            while waiting or not exhausted:
-                while not exhausted and len(waiting) < self.in_flight:
-                    request = next(source, END)
-                    if request is END:
-                        exhausted = True
-                    elif request is None:
-                        break
-                    elif name := self._enqueue(request):
+            while waiting or not feed.over:
+                while len(waiting) < self.in_flight and (request := feed.draw()) is not None:
+                    if name := self._enqueue(request):
                         waiting[name] = request
                     else:
                         yield Completion(request.key, "", "too_long", 0, 0)

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import nerkd_local
-from nerkd_local.annotate.completer import END, Completion, EngineDied, Request
+from nerkd_local.annotate.completer import Completion, EngineDied, Feed, Request
 from nerkd_local.annotate.engines.logs import last_words, tell
 from nerkd_local.annotate.engines.processes import PATIENCE_S, end_session
 from nerkd_local.annotate.engines.worker import NOTHING, pack_requests, unpack, unpack_completions
@@ -130,25 +130,19 @@ class WorkerProcess:
         """See `Completer`. Raises what the engine raises, as the same class of error."""
         self._await_unwanted()
         ready: deque[Completion] = deque()
-        source = iter(requests)
-        exhausted = False
+        feed = Feed(requests)
         out = 0
         try:
             while True:
                 room = self.in_flight - out
-                if not exhausted and (room * _PARTS >= self.in_flight or not out):
+                if not feed.over and (room * _PARTS >= self.in_flight or not out):
                     batch: list[Request] = []
-                    while len(batch) < room:
-                        request = next(source, END)
-                        if request is END:
-                            exhausted = True
-                        if request is END or request is None:
-                            break
+                    while len(batch) < room and (request := feed.draw()) is not None:
                         batch.append(request)
                     out += len(batch)
                     self._send(batch)
                 if not out:
-                    if exhausted:
+                    if feed.over:
                         return
                     continue
                 if not ready:

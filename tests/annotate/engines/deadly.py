@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterable, Iterator
 
-from nerkd_local.annotate.completer import END, Completion, EngineDied, Message, Request
+from nerkd_local.annotate.completer import Completion, EngineDied, Feed, Message, Request
 
 
 def request(key: int, text: str | None = None) -> Request:
@@ -27,20 +27,13 @@ class DeadlyEngine:
 
     def complete(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
         assert self.open
-        source = iter(requests)
+        feed = Feed(requests)
         waiting: list[Request] = []
-        exhausted = False
-        while waiting or not exhausted:
-            while not exhausted and len(waiting) < self.in_flight:
-                request = next(source, END)
-                if request is END:
-                    exhausted = True
-                elif request is None:
-                    assert waiting, "told to go on with nothing"
-                    break
-                else:
-                    waiting.append(request)
+        while waiting or not feed.over:
+            while len(waiting) < self.in_flight and (asked := feed.draw()) is not None:
+                waiting.append(asked)
             if not waiting:
+                assert feed.over, "told to go on with nothing"
                 continue
             request = waiting.pop(self.draws.randrange(len(waiting)))
             if self.lives == 0 or request.key in self.poison:
