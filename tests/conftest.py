@@ -25,6 +25,15 @@ settings.load_profile("nerkd")
 SHARED = Path(__file__).parents[2] / "shared"
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test marked `gpu` is left out where there is none, in CI too: nothing else depends on one."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("there is no CUDA device")
+
+
 def missing(reason: str) -> None:
     """Skip, or fail where the machine is meant to have everything."""
     if os.environ.get("CI") == "true":

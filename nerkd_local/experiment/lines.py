@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from nerkd_local.config.experiment import ExperimentSettings
-from nerkd_local.corpus.folds import document_names
-from nerkd_local.corpus.jsonl import read_documents
 from nerkd_local.experiment.cells import EVALUATION, Cell, fold_name, list_cells
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.students import read_counts
@@ -64,14 +61,6 @@ def evaluation_files(settings: ExperimentSettings, folder: RunFolder, size: int)
     if settings.folds is None:
         return (folder.evaluation,)
     return tuple(folder.fold(size, fold) for fold in range(settings.folds.count))
-
-
-@lru_cache(maxsize=64)
-def documents_of(files: tuple[Path, ...]) -> npt.NDArray[np.int64]:
-    """For each sentence, the number of the document it belongs to. Shape: (sentences,)."""
-    numbers: dict[str, int] = {}
-    names = document_names(sentence for file in files for sentence in read_documents(file))
-    return np.array([numbers.setdefault(name, len(numbers)) for name in names.values()], np.int64)
 
 
 def _line(regimen: str, mix: str | None, size: int, cells: Sequence[Cell]) -> Line:

@@ -9,7 +9,8 @@ import numpy as np
 from nerkd_local.config.experiment import ExperimentSettings
 from nerkd_local.corpus.jsonl import read_documents
 from nerkd_local.experiment.folder import RunFolder
-from nerkd_local.experiment.lines import documents_of, evaluation_files
+from nerkd_local.experiment.intervals import documents_of
+from nerkd_local.experiment.lines import evaluation_files
 from nerkd_local.stats.power import describe_smallest_difference
 
 

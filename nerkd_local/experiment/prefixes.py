@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +65,8 @@ class Prefixes:
         prefixes = cls(folder, courses={course.name: course for course in courses})
         groups: dict[str, list[Course]] = {}
         for course in courses:
+            if course.plan.adaptive is not None:
+                continue  # what it shows is known when it has been trained
             groups.setdefault(course.key(1), []).append(course)
         for group in groups.values():
             for index, course in enumerate(group):
@@ -124,16 +126,20 @@ class Prefixes:
         except OSError:  # somebody else was as fast
             shutil.rmtree(staging)
 
-    def awaited(self, name: str, finished: Sequence[str]) -> str | None:
-        """The key of the longest beginning that the student shares with others and that nobody has left yet."""
+    def awaited(self, name: str, finished: Collection[str]) -> dict[int, str]:
+        """The beginnings, steps to key and shortest first, that the student shares and that nobody has left yet.
+
+        Only those that go beyond the longest that is left, and that some student has that is not `finished`.
+        """
         course = self.courses[name]
+        awaited: dict[int, str] = {}
         for steps in reversed(self.parting.get(name, [])):
             if self._left(course, steps).is_dir():
-                return None
+                break
             key = course.key(steps)
             if self.sharers[key] - {name} - set(finished):
-                return key
-        return None
+                awaited[steps] = key
+        return dict(sorted(awaited.items()))
 
     def forget(self, finished: Sequence[str]) -> None:
         """Remove the beginnings that no unfinished student has, and what a killed process left half made."""

@@ -14,8 +14,9 @@ from nerkd_local.evaluate.counts import sentence_counts
 from nerkd_local.experiment.annotator_study import score_annotations, study_annotators
 from nerkd_local.experiment.cells import EVALUATION
 from nerkd_local.experiment.folder import RunFolder
+from nerkd_local.experiment.intervals import RESAMPLING_SEED, documents_of
 from nerkd_local.experiment.labels import label_parts
-from nerkd_local.experiment.lines import Counts, Line, documents_of, evaluation_files, line_counts, list_lines
+from nerkd_local.experiment.lines import Counts, Line, evaluation_files, line_counts, list_lines
 from nerkd_local.experiment.selection import Selection, select_regimen
 from nerkd_local.experiment.students import read_counts
 from nerkd_local.files import read_json
@@ -24,8 +25,6 @@ from nerkd_local.stats.bootstrap import Interval, f1_difference, f1_interval
 
 BASELINE = "original_only"
 """The regimen that differences are taken to: what the human labels alone give."""
-
-_RESAMPLING_SEED = 0
 
 
 def result_rows(settings: ExperimentSettings, folder: RunFolder, results: Mapping[str, Any]) -> list[ResultRow]:
@@ -62,7 +61,7 @@ def selection_rows(
         difference = None
         if baseline is not None:
             theirs = line_counts(baseline, selection.seeds, folder)
-            difference = f1_difference(selection.counts, theirs, groups=groups, seed=_RESAMPLING_SEED)
+            difference = f1_difference(selection.counts, theirs, groups=groups, seed=RESAMPLING_SEED)
         row = _row("chosen on inner folds", None, size, selection.counts, groups, difference, None)
         rows.append((row, selection))
     return rows
@@ -75,7 +74,7 @@ def labels_rows(settings: ExperimentSettings, folder: RunFolder, results: Mappin
         done = [name for name in names if name in results]
         if done:
             counts = _stack(folder, done)
-            interval = f1_interval(counts, groups=documents_of((folder.evaluation,)), seed=_RESAMPLING_SEED)
+            interval = f1_interval(counts, groups=documents_of((folder.evaluation,)), seed=RESAMPLING_SEED)
             rows.append(
                 LabelsRow(
                     labels, size, len(done), interval.mean, interval.low, interval.high, tuple(_f1_of_each(counts))
@@ -93,7 +92,7 @@ def annotator_rows(settings: ExperimentSettings, folder: RunFolder) -> list[Anno
             [spans_to_tags(d) for d in read_documents(file)] for file in (folder.study, here / "annotations.jsonl")
         )
         counts = sentence_counts(gold, given)[None]
-        interval = f1_interval(counts, groups=documents_of((folder.study,)), seed=_RESAMPLING_SEED)
+        interval = f1_interval(counts, groups=documents_of((folder.study,)), seed=RESAMPLING_SEED)
         strict = score_row(score_annotations([folder.study], [here / "annotations.jsonl"]), "strict")
         rows.append(
             AnnotatorRow(
@@ -128,7 +127,7 @@ def _difference(
     if not seeds:
         return None
     mine, theirs = line_counts(line, seeds, folder), line_counts(baseline, seeds, folder)
-    return f1_difference(mine, theirs, groups=groups, seed=_RESAMPLING_SEED)
+    return f1_difference(mine, theirs, groups=groups, seed=RESAMPLING_SEED)
 
 
 def _row(
@@ -140,7 +139,7 @@ def _row(
     difference: Interval | None,
     lenient: float | None,
 ) -> ResultRow:
-    interval = f1_interval(counts, groups=groups, seed=_RESAMPLING_SEED)
+    interval = f1_interval(counts, groups=groups, seed=RESAMPLING_SEED)
     totals = counts.sum(axis=1)  # shape (seeds, 3)
     return ResultRow(
         regimen=regimen,

@@ -21,6 +21,7 @@ from nerkd_local.errors import CheckFailed, InputError, InterruptedRun, NerkdErr
 from nerkd_local.evaluate.counts import sentence_counts
 from nerkd_local.evaluate.metrics import score_tags, scores_to_rows
 from nerkd_local.experiment.folder import RunFolder
+from nerkd_local.experiment.model_card import Scored, write_scored_card
 from nerkd_local.experiment.prefixes import Course
 from nerkd_local.files import link_or_copy, read_json, read_text, write_bytes, write_json, write_text
 from nerkd_local.fingerprints import digest_file, digest_json
@@ -29,6 +30,8 @@ from nerkd_local.records import Document
 from nerkd_local.regimen.catalog import load_regimen
 from nerkd_local.regimen.plan import Plan, build_plan, save_plan
 from nerkd_local.settings import find_named, make_settings, save_settings
+from nerkd_local.train.evidence import as_trained
+from nerkd_local.train.folder import TrainFolder
 from nerkd_local.train.identity import run_fingerprints
 from nerkd_local.train.launch import launch
 from nerkd_local.train.settings import TrainSettings
@@ -70,7 +73,7 @@ def run_student(
     `train` is by default a call of the launcher.
     """
     plan, training = _planned(student, settings, folder)
-    earlier = _finished(student, plan, training, folder) or _twin(student, plan, training, folder)
+    earlier = _finished(student, plan, training, folder) or _twin(student, plan, training, settings, folder)
     if earlier is not None:
         return earlier
     here = folder.student(student.name)
@@ -81,11 +84,14 @@ def run_student(
     else:
         train(student, training)
     scores = _score(student, settings, here)
+    if settings.keep_students:
+        _write_card(student, plan, training, settings, scores)
+    shown = as_trained(plan, TrainFolder(here).evidence)
     result = {
         "made_from": _made_from(student, plan, training),
         "seed": student.seed,
-        "examples": plan.examples,
-        "passes": plan.passes,
+        "examples": shown.examples,
+        "passes": shown.passes,
         "cpu": describe_cpu(),
         "scores": scores,
     }
@@ -114,8 +120,27 @@ def course_of(student: Student, settings: ExperimentSettings, folder: RunFolder)
     return Course(student.name, plan, run_fingerprints(training, plan))
 
 
-def _twin(student: Student, plan: Plan, training: TrainSettings, folder: RunFolder) -> dict[str, Any] | None:
-    """The result of a student under another name that was trained and scored on the very same things, as its own."""
+def _write_card(
+    student: Student,
+    plan: Plan,
+    training: TrainSettings,
+    settings: ExperimentSettings,
+    scores: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> None:
+    scored = {}
+    for name, gold in student.evaluations.items():
+        shown = settings.evaluation.path.name if settings.evaluation else name
+        scored[shown] = Scored(gold, training.output / _PREDICTIONS.format(name), scores[name])
+    write_scored_card(training, plan, scored)
+
+
+def _twin(
+    student: Student, plan: Plan, training: TrainSettings, settings: ExperimentSettings, folder: RunFolder
+) -> dict[str, Any] | None:
+    """The result of a student under another name that was trained and scored on the very same things, as its own.
+
+    With `keep_students`, its weights (one copy on the disk, where links can be made) and its ledger too.
+    """
     made_from = _made_from(student, plan, training)
     note = folder.twin(digest_json(made_from))
     name = read_text(note).strip() if note.exists() else student.name
@@ -123,11 +148,30 @@ def _twin(student: Student, plan: Plan, training: TrainSettings, folder: RunFold
     if name == student.name or not (there / _RESULT).exists() or read_json(there / _RESULT)["made_from"] != made_from:
         return None
     here.mkdir(parents=True, exist_ok=True)
-    for path in (*there.glob("predictions-*.jsonl"), there / "counts.npz", there / _RESULT):
-        (here / path.name).unlink(missing_ok=True)
-        link_or_copy(path, here / path.name)
-    result: dict[str, Any] = read_json(here / _RESULT)
+    result: dict[str, Any] = read_json(there / _RESULT)
+    scored = [*there.glob(_PREDICTIONS.format("*")), there / "counts.npz"]
+    if settings.keep_students and (there / "done.json").exists():
+        save_plan(plan, training.plan)
+        save_settings(training, here / "train.yaml")
+        logs = [there / name for name in ("exposure.jsonl", "evidence.jsonl", "done.json") if (there / name).exists()]
+        _link([*scored, *logs], here)
+        shutil.rmtree(here / "student", ignore_errors=True)  # half made before a kill
+        shutil.copytree(there / "student", here / "student", copy_function=_link_file)
+        _write_card(student, plan, training, settings, result["scores"])
+    else:
+        _link(scored, here)
+    _link([there / _RESULT], here)
     return result
+
+
+def _link_file(source: str, target: str) -> None:
+    link_or_copy(Path(source), Path(target))
+
+
+def _link(paths: Sequence[Path], folder: Path) -> None:
+    for path in paths:
+        (folder / path.name).unlink(missing_ok=True)
+        link_or_copy(path, folder / path.name)
 
 
 def _leave_for_twins(student: Student, result: dict[str, Any], folder: RunFolder) -> None:
@@ -137,6 +181,7 @@ def _leave_for_twins(student: Student, result: dict[str, Any], folder: RunFolder
 
 
 _RESULT = "result.json"
+_PREDICTIONS = "predictions-{}.jsonl"
 
 
 def _planned(student: Student, settings: ExperimentSettings, folder: RunFolder) -> tuple[Plan, TrainSettings]:
@@ -234,7 +279,7 @@ def _score(student: Student, settings: ExperimentSettings, here: Path) -> dict[s
                 predicted.append(answer.tags)
                 yield answer.tagged_document
 
-        write_documents(here / f"predictions-{name}.jsonl", labelled())
+        write_documents(here / _PREDICTIONS.format(name), labelled())
         # a sentence has fewer than 65,536 entities; packed, a table of 3,250 sentences takes 4 KB
         tables[name] = sentence_counts(gold, predicted).astype(np.uint16)
         scores[name] = list(scores_to_rows(score_tags(gold, predicted)))

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from filelock import BaseFileLock
+
 from nerkd_local.config.experiment import ExperimentSettings
 from nerkd_local.errors import InterruptedRun, NerkdError
 from nerkd_local.experiment.folder import RunFolder
@@ -47,6 +49,8 @@ class Worker:
         self._students = students
         self._settings, self._folder, self._stop = settings, folder, stop
         self._prefixes = Prefixes.of([course_of(student, settings, folder) for student in students], folder)
+        self._beginnings: dict[int, BaseFileLock] = {}
+        """Those that the student in work is to leave, held until it has, or has ended; by their steps."""
 
     def work(self) -> None:
         """Raises InterruptedRun where it is asked to stop, and what a student's training raises."""
@@ -70,9 +74,11 @@ class Worker:
                 if is_finished(student, self._folder):
                     run_student(student, self._settings, self._folder)  # is it of these settings?
                     return True
-                beginning = self._prefixes.awaited(student.name, self._finished())
-                if beginning:
-                    stack.enter_context(held(self._folder, f"beginning-{beginning}", wait=False))
+                # the shortest first: of two who want the same ones, one gets them all
+                self._beginnings = {
+                    steps: stack.enter_context(held(self._folder, f"beginning-{key}", wait=False))
+                    for steps, key in self._prefixes.awaited(student.name, self._finished()).items()
+                }
             except Busy:
                 return False
             tell(student.name)
@@ -92,13 +98,13 @@ class Worker:
     def _train(self, student: Student, training: TrainSettings) -> None:
         from nerkd_local.train.run import train
 
+        def saved(steps: int) -> None:
+            self._prefixes.leave(student.name, steps)
+            if steps in self._beginnings:
+                self._beginnings[steps].release()  # whoever waits for it can go on
+
         self._prefixes.begin(student.name)
-        train(
-            training,
-            stop=self._stop,
-            checkpoint_at=self._prefixes.wanted(student.name),
-            saved=lambda steps: self._prefixes.leave(student.name, steps),
-        )
+        train(training, stop=self._stop, checkpoint_at=self._prefixes.wanted(student.name), saved=saved)
 
 
 if __name__ == "__main__":

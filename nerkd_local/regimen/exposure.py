@@ -11,9 +11,11 @@ from typing import assert_never
 
 from nerkd_local.errors import InputError
 from nerkd_local.regimen.schedule import (
+    Adaptive,
     Constant,
     Cosine,
     Exponential,
+    Fixed,
     Linear,
     Power,
     Regimen,
@@ -44,11 +46,17 @@ def resolve(regimen: Regimen, originals: int, distilled: int, steps: int) -> Reg
     exponential     k (below 0 for a W above 1/2)
     linear, cosine  their end points, having no parameter: the later one stays where W allows it, else the earlier
     constant        W itself
+    adaptive        its prior, so: evidence may take the mean below W
 
     Raises InputError for a proportional share of two empty sources, for a regimen that reads one source alone, and for
     a W that the parameter cannot reach.
     """
     schedule = regimen.schedule
+    if isinstance(schedule, Adaptive):
+        prior = resolve(regimen.model_copy(update={"schedule": schedule.prior}), originals, distilled, steps).schedule
+        return regimen.model_copy(
+            update={"schedule": schedule.model_copy(update={"prior": prior}), "match_exposure": None}
+        )
     if isinstance(schedule, Constant) and schedule.share == "proportional":
         if originals + distilled == 0:
             raise InputError(f"regimen {regimen.name!r} needs labelled sentences, and both sources are empty")
@@ -63,7 +71,7 @@ def resolve(regimen: Regimen, originals: int, distilled: int, steps: int) -> Reg
     return regimen.model_copy(update={"schedule": schedule, "match_exposure": None})
 
 
-def _matched(name: str, schedule: Schedule, wanted: float, steps: int) -> Schedule:
+def _matched(name: str, schedule: Fixed, wanted: float, steps: int) -> Fixed:
     if isinstance(schedule, Constant):
         return Constant(share=wanted)
     if isinstance(schedule, Linear | Cosine):
@@ -101,11 +109,11 @@ def _solved(
     high: float,
     wanted: float,
     steps: int,
-) -> Schedule:
+) -> Fixed:
     from scipy.optimize import brentq
 
-    def at(value: float) -> Schedule:
-        bent: Schedule = schedule.model_copy(update={parameter: value})
+    def at(value: float) -> Fixed:
+        bent: Fixed = schedule.model_copy(update={parameter: value})
         return bent
 
     off: Callable[[float], float] = lambda value: mean_share(at(value), steps) - wanted  # noqa: E731

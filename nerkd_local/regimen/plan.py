@@ -6,8 +6,8 @@ two runs that should be the same can be shown to be, and no data loader's hidden
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -17,10 +17,11 @@ from nerkd_local.errors import InputError
 from nerkd_local.files import read_json_lines, write_json_lines
 from nerkd_local.fingerprints import digest, digest_json
 from nerkd_local.records import Source
+from nerkd_local.regimen.adaptive import Evidence, adaptive_steps, candidates
 from nerkd_local.regimen.allocate import allocate_counts
 from nerkd_local.regimen.exposure import resolve
 from nerkd_local.regimen.mixture import read_source
-from nerkd_local.regimen.schedule import Regimen
+from nerkd_local.regimen.schedule import Adaptive, Regimen
 
 _FORMAT = "nerkd plan 1"
 
@@ -45,7 +46,9 @@ class Pool:
 class Plan:
     """Every step's examples, and what they were drawn from.
 
-    `regimen` is the resolved regimen as plain JSON: a proportional share is a number in it.
+    `regimen` is the resolved regimen as plain JSON: a proportional share is a number in it. The plan of a regimen that
+    decides as training goes also has the `ids` of both sources, to be planned anew from (see `replanned`); the others
+    have none.
     """
 
     regimen: Mapping[str, Any]
@@ -54,6 +57,28 @@ class Plan:
     original: Pool
     distilled: Pool
     steps: tuple[PlanStep, ...]
+    ids: Mapping[Source, tuple[str, ...]] | None = None
+
+    @cached_property
+    def adaptive(self) -> Adaptive | None:
+        """The schedule, if it is one that decides as training goes."""
+        return None if self.ids is None else Adaptive.model_validate(self.regimen["schedule"])
+
+    @property
+    def identity(self) -> str:
+        """What two plans have in common that show a student the same, whatever their names (hex).
+
+        For a regimen that decides as it goes this is all that it may decide from, not what it would show as it stands.
+        """
+        return self.prefixes[-1] if self.ids is None else self.fingerprint
+
+    def candidates(self, source: Source) -> set[str]:
+        """What a regimen that decides as training goes may come to ask for, whatever it is told; else nothing."""
+        schedule = self.adaptive
+        if schedule is None or self.ids is None:
+            return set()
+        most = len(self.steps) * self.batch_size
+        return candidates(schedule, source, self.ids[source], most=most, steps=len(self.steps), seed=self.seed)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -116,9 +141,9 @@ def build_plan(
         if value < 1:
             raise InputError(f"{name} is {value}; at least 1 is needed")
     resolved = resolve(regimen, len(original_ids), len(distilled_ids), steps)
+    ids: dict[Source, Collection[str]] = {"original": original_ids, "distilled": distilled_ids}
     counts: list[int] = allocate_counts(resolved.shares(steps), batch_size).tolist()
     needed: dict[Source, int] = {"original": steps * batch_size - sum(counts), "distilled": sum(counts)}
-    ids: dict[Source, Collection[str]] = {"original": original_ids, "distilled": distilled_ids}
     streams = {source: read_source(ids[source], source, seed) for source in ids}
     for source, number in needed.items():
         if number and not ids[source]:
@@ -126,7 +151,7 @@ def build_plan(
                 f"regimen {regimen.name!r} needs {number} {source} examples, and that source is empty; "
                 "name a file for it, or choose a regimen without it"
             )
-    return Plan(
+    plan = Plan(
         regimen=resolved.model_dump(mode="json", exclude={"match_exposure"}),
         seed=seed,
         batch_size=batch_size,
@@ -140,6 +165,29 @@ def build_plan(
             for count in counts
         ),
     )
+    if not isinstance(resolved.schedule, Adaptive):
+        return plan
+    return replanned(replace(plan, ids={source: tuple(sorted(ids[source])) for source in _SOURCES}), ())
+
+
+def replanned(plan: Plan, evidence: Sequence[Evidence]) -> Plan:
+    """The plan of a regimen that decides as training goes, with all evidence so far; nothing changes before its steps.
+
+    Raises ValueError for a plan of another regimen.
+    """
+    schedule = plan.adaptive
+    if schedule is None or plan.ids is None:
+        raise ValueError("the plan's regimen takes no evidence")
+    steps = adaptive_steps(
+        schedule,
+        plan.ids["original"],
+        plan.ids["distilled"],
+        evidence,
+        steps=len(plan.steps),
+        batch_size=plan.batch_size,
+        seed=plan.seed,
+    )
+    return replace(plan, steps=tuple(PlanStep(*step) for step in steps))
 
 
 def save_plan(plan: Plan, path: Path) -> None:
@@ -160,6 +208,7 @@ def load_plan(path: Path) -> Plan:
     try:
         regimen, seed, batch_size = dict(header["regimen"]), int(header["seed"]), int(header["batch_size"])
         pools = {source: Pool(int(header[source]["size"]), str(header[source]["digest"])) for source in _SOURCES}
+        ids = None if header.get("ids") is None else {source: tuple(header["ids"][source]) for source in _SOURCES}
         expected_steps, expected = int(header["steps"]), str(header["fingerprint"])
     except (KeyError, TypeError, ValueError):
         raise InputError("the plan's first line is damaged; build the plan again", path=path, line=1) from None
@@ -168,8 +217,8 @@ def load_plan(path: Path) -> Plan:
         steps.append(_plan_step(value, len(steps), batch_size, path, line))
     if len(steps) != expected_steps:
         raise InputError(f"has {len(steps)} steps and announces {expected_steps}; build the plan again", path=path)
-    plan = Plan(regimen, seed, batch_size, pools["original"], pools["distilled"], tuple(steps))
-    if plan.fingerprint != expected:
+    plan = Plan(regimen, seed, batch_size, pools["original"], pools["distilled"], tuple(steps), ids)
+    if plan.fingerprint != expected or any(_pool(given) != pools[source] for source, given in (ids or {}).items()):
         raise InputError(
             f"was changed after it was built: the content's fingerprint is {plan.fingerprint[:12]}..., the "
             f"first line says {expected[:12]}...; build the plan again",
@@ -196,6 +245,7 @@ def _plan_lines(plan: Plan) -> Iterator[dict[str, Any]]:
         "original": {"size": plan.original.size, "digest": plan.original.digest},
         "distilled": {"size": plan.distilled.size, "digest": plan.distilled.digest},
         "passes": {source: round(passes, 4) for source, passes in plan.passes.items()},
+        **({} if plan.ids is None else {"ids": dict(plan.ids)}),
     }
     for number, step in enumerate(plan.steps):
         yield {"step": number, "original": step.original, "distilled": step.distilled}

@@ -174,8 +174,34 @@ class Power(Moving):
         return result
 
 
-Schedule: TypeAlias = Annotated[
+Fixed: TypeAlias = Annotated[
     Constant | Step | Linear | Cosine | Exponential | Sigmoid | Power, Field(discriminator="shape")
+]
+"""A schedule that is known before training begins."""
+
+
+class Adaptive(Settings):
+    """A schedule that evidence bends as training goes; `adaptive` has the law and the meaning of each number."""
+
+    shape: Literal["adaptive"] = "adaptive"
+    prior: Fixed = Linear()
+    """The distilled share while the distilled labels are fully trusted."""
+    probes: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1)] = (0.1, 0.15, 0.2, 0.25)
+    """When evidence is gathered: progress t of each probe."""
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """The part of the originals that probes are judged by; trained on only from the last probe on."""
+    sample: Annotated[int, Field(ge=1)] = 128
+    """Sentences of each group that a probe looks at."""
+    eta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 8.0
+    """How strongly evidence counts; 0: the distilled corpora keep their parts."""
+
+    def over(self, steps: int) -> Array:
+        """The prior's share of every step, which evidence can only lower. Shape: (steps,)."""
+        return self.prior.over(steps)
+
+
+Schedule: TypeAlias = Annotated[
+    Constant | Step | Linear | Cosine | Exponential | Sigmoid | Power | Adaptive, Field(discriminator="shape")
 ]
 
 

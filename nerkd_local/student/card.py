@@ -28,15 +28,20 @@ class Figure:
     recall: float
     f1: float
     interval: tuple[float, float] | None = None
-    """The ends of the 95 % interval of `f1`, where one was computed."""
+    """The ends of the 95 % interval of `f1` over the evaluation's documents, where one was computed."""
+    entities: int | None = None
+    """How many the human marked, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
     """What a card tells. Digests are SHA-256 in hex; None for a source that was not used.
 
-    `examples` and `passes`, by source (`original`, `distilled`): the examples that training showed, repeats counted,
-    and how often that is each source's whole. `loss`: in words. `figures`: none as long as the student is not scored.
+    Those of data are of the files' bytes, as `sha256sum` has them; `encoder_sha256` is `fingerprints.digest_folder`,
+    `plan_sha256` the plan's `fingerprint`. `examples` and `passes`, by source (`original`, `distilled`): the examples
+    that training showed, repeats counted, and how often that is each source's whole. `loss`: in words. `precision`: the
+    number format, `fp32` or `bf16`. `figures`: none as long as the student is not scored; `evaluation_sha256`: by the
+    name of an evaluation in them, its file's.
     """
 
     labels: tuple[str, ...]
@@ -55,6 +60,7 @@ class CardFacts:
     examples: Mapping[Source, int]
     passes: Mapping[Source, float] = field(default_factory=dict)
     figures: tuple[Figure, ...] = ()
+    evaluation_sha256: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_card(folder: Path, facts: CardFacts) -> None:
@@ -111,14 +117,20 @@ def _results(facts: CardFacts) -> list[str]:
         [
             _text(figure.evaluation),
             "all types" if figure.label is None else _text(figure.label),
+            "" if figure.entities is None else f"{figure.entities:,}",
             *(f"{share:.4f}" for share in (figure.precision, figure.recall, figure.f1)),
             "" if figure.interval is None else f"{figure.interval[0]:.4f} to {figure.interval[1]:.4f}",
         ]
         for figure in facts.figures
     ]
-    head = ["scored on", "type", "precision", "recall", "F1", "95 % interval of F1"]
-    told = "Whole entities, strict: an entity counts where its words and its type are exactly the human's."
+    head = ["scored on", "type", "entities", "precision", "recall", "F1", "95 % interval of F1"]
+    told = _RESULTS if any(figure.interval is not None for figure in facts.figures) else _STRICT
     return [f"## Results\n\n{told}\n\n{_table(head, rows)}"]
+
+
+_STRICT = "Whole entities, strict: an entity counts where its words and its type are exactly the human's."
+_RESULTS = f"""{_STRICT} Intervals say how much
+other documents would have moved the score of this one student; another seed would have moved it as well."""
 
 
 def _training(facts: CardFacts) -> str:
@@ -134,13 +146,17 @@ def _training(facts: CardFacts) -> str:
         ["seed", str(facts.seed)],
         ["learning rate", f"{facts.learning_rate:g}"],
         ["loss", _text(facts.loss)],
-        ["precision", _text(facts.precision)],
+        ["number format", _text(facts.precision)],
         ["encoder", _text(facts.encoder)],
         ["license of the encoder", "unknown to nerkd-local: see where the encoder came from"],
-        ["encoder, SHA-256", _text(facts.encoder_sha256)],
-        ["plan, SHA-256", _text(facts.plan_sha256)],
+        ["encoder, fingerprint", _text(facts.encoder_sha256)],
+        ["plan, fingerprint", _text(facts.plan_sha256)],
         ["original data, SHA-256", _text(facts.original_sha256 or "not used")],
         ["distilled data, SHA-256", _text(facts.distilled_sha256 or "not used")],
+        *(
+            [f"evaluation data ({_text(name)}), SHA-256", _text(sha256)]
+            for name, sha256 in facts.evaluation_sha256.items()
+        ),
     ]
     return f"## Training\n\n{_table(['', ''], rows)}"
 
@@ -148,6 +164,13 @@ def _training(facts: CardFacts) -> str:
 _LOADING = """## Loading it
 
 Offline, in this folder:
+
+```sh
+nerkd predict . "Anna lives in Paris."
+nerkd predict . texts/ --output out.jsonl
+```
+
+or from Python:
 
 ```python
 from pathlib import Path
@@ -187,7 +210,8 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 def _text(text: str) -> str:
     """A text that Markdown and HTML show as it is: what could mean something to them as character references.
 
-    Plain are letters and digits, a space, hyphen or underscore between two of them, and a dot between digits.
+    Plain are letters and digits, a space, hyphen, underscore, slash or plus between two of them, a dot between digits,
+    and a comma, semicolon or colon that stands between a letter or digit and a space.
     """
     shown = _visible(text)
 
@@ -195,7 +219,11 @@ def _text(text: str) -> str:
         before, character, after = shown[place - 1 : place], shown[place], shown[place + 1 : place + 2]
         if character == ".":
             return before.isdecimal() and after.isdecimal()
-        return character.isalnum() or (character in " -_" and before.isalnum() and after.isalnum())
+        if character in ",;:":
+            return before.isalnum() and after == " "
+        if character == " " and before in (",", ";", ":"):
+            return after.isalnum() and is_plain(place - 1)
+        return character.isalnum() or (character in " -_/+" and before.isalnum() and after.isalnum())
 
     return "".join(character if is_plain(place) else f"&#{ord(character)};" for place, character in enumerate(shown))
 

@@ -74,7 +74,7 @@ def save_checkpoint(
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    for old in _checkpoints(folder)[: -max(keep, 1)]:
+    for old in checkpoint_folders(folder)[: -max(keep, 1)]:
         if spare is None or old.name != f"{_PREFIX}{spare:08d}":
             shutil.rmtree(old)
     return target
@@ -114,8 +114,8 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
         return None
     for leftover in folder.glob(f".{_PREFIX}*"):
         shutil.rmtree(leftover)
-    for path in reversed(_checkpoints(folder)):
-        problem = _damage(path)
+    for path in reversed(checkpoint_folders(folder)):
+        problem = damage_of(path)
         if problem is None:
             return open_checkpoint(folder, int(path.name.removeprefix(_PREFIX)))
         aside = folder / f"damaged-{path.name}"
@@ -134,7 +134,7 @@ def open_checkpoint(folder: Path, step: int) -> Checkpoint:
 
 def is_whole(folder: Path, step: int) -> bool:
     """Whether the checkpoint of a step is there and every file has the size and hash of its manifest."""
-    return _damage(folder / f"{_PREFIX}{step:08d}") is None
+    return damage_of(folder / f"{_PREFIX}{step:08d}") is None
 
 
 def optimizer_tensors(optimizer: Any, names: list[str]) -> dict[str, torch.Tensor]:
@@ -159,16 +159,16 @@ def restore_optimizer(optimizer: Any, names: list[str], tensors: Mapping[str, to
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def _checkpoints(folder: Path) -> list[Path]:
-    """The checkpoint folders, oldest first."""
+def checkpoint_folders(folder: Path) -> list[Path]:
+    """The folders of the checkpoints in `folder`, oldest first; whether they are whole is another question."""
     return sorted(
         (path for path in folder.glob(f"{_PREFIX}*") if path.name.removeprefix(_PREFIX).isdecimal()),
         key=lambda path: int(path.name.removeprefix(_PREFIX)),
     )
 
 
-def _damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint, or None."""
+def damage_of(path: Path) -> str | None:
+    """What is wrong with a checkpoint's folder, in words; None if every file has the size and hash of its manifest."""
     try:
         manifest = read_json(path / _MANIFEST)
         files = manifest["files"]

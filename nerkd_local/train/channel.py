@@ -27,7 +27,8 @@ def estimate_channel(
     """T from documents with human labels, each beside the same with the annotator's. Shape: (classes, classes).
 
     Counts of words plus, in each row, `prior` pseudo-counts shared out as that row's class would be without any noise
-    but a tenth: so a class that is never seen is nearly trusted, and no probability is 0. Rows sum to 1.
+    but a tenth: so a class that is never seen is nearly trusted, and no probability is 0 (`prior` is above 0). Rows sum
+    to 1. Raises InputError for a span with another label.
     """
     names = tag_names(labels)
     number = {tag: index for index, tag in enumerate(names)}
@@ -35,6 +36,9 @@ def estimate_channel(
     counts = prior * (0.9 * np.eye(size) + 0.1 / size)
     for human, annotated in pairs:
         for true, written in zip(spans_to_tags(human), spans_to_tags(annotated), strict=True):
+            for tag in (true, written):
+                if tag not in number:
+                    raise InputError(f"document {human.id!r} has the tag {tag!r}, which is not among the labels' tags")
             counts[number[true], number[written]] += 1
     normalised: NDArray[np.float64] = counts / counts.sum(1, keepdims=True)
     return normalised
@@ -58,7 +62,10 @@ def load_channel(settings: TrainSettings) -> torch.Tensor | None:
     names = list(tag_names(settings.labels))
     if not isinstance(value, dict) or value.get("tags") != names:
         raise InputError(f"is no channel between the tags {', '.join(names)}", path=settings.channel)
-    channel = np.array(value.get("channel"), np.float32)
+    try:
+        channel = np.array(value.get("channel"), np.float32)
+    except (TypeError, ValueError):  # rows of different lengths, or no numbers
+        channel = np.zeros(0, np.float32)
     if channel.shape != (len(names), len(names)) or not ((channel > 0).all() and np.allclose(channel.sum(1), 1, 1e-4)):
         raise InputError("its rows are not probabilities above 0 that sum to 1", path=settings.channel)
     return torch.from_numpy(channel)

@@ -96,10 +96,8 @@ def load_examples(
     examples: Examples = {}
     classes = {tag: number for number, tag in enumerate(tags)}
     for source in SOURCES:
-        first_use: dict[str, int] = {}
-        for number, step in enumerate(plan.steps):
-            for id in _ids(step, source):
-                first_use.setdefault(id, number)
+        first_use = {id: number for number, step in reversed([*enumerate(plan.steps)]) for id in _ids(step, source)}
+        first_use.update((id, 0) for id in plan.candidates(source) if id not in first_use)
         path = paths[source]
         if not first_use:
             continue

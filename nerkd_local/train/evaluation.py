@@ -19,11 +19,12 @@ from nerkd_local.corpus.jsonl import read_documents
 from nerkd_local.corpus.schemes import spans_to_tags
 from nerkd_local.errors import InputError, nearest
 from nerkd_local.evaluate.counts import sentence_counts
-from nerkd_local.files import atomic_writer, json_line, parse_json, read_json_lines
+from nerkd_local.files import json_line, read_json_lines
 from nerkd_local.records import Document
 from nerkd_local.student.device import Precision
 from nerkd_local.student.predict import predict
 from nerkd_local.student.vocabulary import Vocabulary
+from nerkd_local.train.logs import cut_log
 
 _ROUND = 512
 """Documents a rank predicts between two questions whether to stop: a few seconds on a CPU."""
@@ -123,19 +124,7 @@ class EvaluationLog:
 
     def cut(self, steps: int) -> None:
         """Keep the lines up to so many steps: those after a checkpoint are written again."""
-        if not self.path.exists():
-            return
-        kept = []
-        for line in self.path.read_text(encoding="utf-8").split("\n"):
-            try:
-                row = parse_json(line)
-            except ValueError:  # torn
-                break
-            if row["step"] > steps:
-                break
-            kept.append(row)
-        with atomic_writer(self.path) as stream:
-            stream.writelines(map(json_line, kept))
+        cut_log(self.path, lambda row: row["step"] <= steps)
 
     def add(self, steps: int, counts: Counts) -> dict[str, float]:
         """Write a line, on the disk when the call returns; returns it."""

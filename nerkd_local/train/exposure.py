@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from nerkd_local.errors import CheckFailed, InputError
-from nerkd_local.files import atomic_writer, json_line, parse_json, read_json_lines
+from nerkd_local.files import json_line, read_json_lines
 from nerkd_local.regimen.plan import Plan, PlanStep
+from nerkd_local.train.logs import cut_log
 from nerkd_local.train.loop import Step
+
+_SOURCES = ("original", "distilled")
 
 
 class ExposureLedger:
@@ -23,20 +26,14 @@ class ExposureLedger:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def cut(self, steps: int) -> None:
-        """Keep the first `steps` lines: what an interrupted run wrote after its checkpoint happens again."""
-        kept: list[dict[str, Any]] = []
-        if self.path.exists():
-            for line in self.path.read_text(encoding="utf-8").split("\n"):
-                try:
-                    row = parse_json(line)
-                except ValueError:  # torn
-                    break
-                if len(kept) == steps:
-                    break
-                kept.append(row)
-        with atomic_writer(self.path) as stream:
-            stream.writelines(map(json_line, kept))
+    def cut(self, steps: int) -> int:
+        """Keep the first `steps` lines: what an interrupted run wrote after its checkpoint happens again.
+
+        Returns how many are there: fewer if somebody has damaged the file.
+        """
+        if not self.path.exists():
+            self.path.touch()
+        return cut_log(self.path, lambda row: row["step"] < steps)
 
     def add(self, step: Step, planned: PlanStep) -> None:
         """Write a step's line."""
@@ -55,28 +52,38 @@ def replay(path: Path, plan: Plan) -> dict[str, int]:
 
     Raises CheckFailed naming the first step that differs, InputError for a file that is no ledger.
     """
-    totals = {"original": 0, "distilled": 0}
-    number = -1
+    totals = dict.fromkeys(_SOURCES, 0)
+    steps = 0
+    for row in replayed_rows(path, plan):
+        steps += 1
+        for source in _SOURCES:
+            totals[source] += len(row[source]["ids"])
+    if steps != len(plan.steps):
+        raise CheckFailed(f"{path}: holds {steps} of the plan's {len(plan.steps)} steps")
+    return totals
+
+
+def replayed_rows(path: Path, plan: Plan) -> Iterator[dict[str, Any]]:
+    """The ledger's lines, each checked to be the plan's step of its number; there may be fewer than the plan has.
+
+    Raises as `replay` does.
+    """
     for number, (line, row) in enumerate(read_json_lines(path)):
         if number >= len(plan.steps):
             raise CheckFailed(f"{path}:{line}: a step more than the plan's {len(plan.steps)}")
         step = plan.steps[number]
-        if not {"step", *totals} <= row.keys() or not all(isinstance(row[source], dict) for source in totals):
+        if not all(isinstance(row.get(name), dict) and isinstance(row[name].get("ids"), list) for name in _SOURCES):
             raise InputError("is no line of an exposure ledger", path=path, line=line)
-        shown = {source: tuple(row[source].get("ids", ())) for source in totals}
-        if row["step"] != number or shown != {"original": step.original, "distilled": step.distilled}:
+        shown = tuple(tuple(row[name]["ids"]) for name in _SOURCES)
+        if row.get("step") != number or shown != (step.original, step.distilled):
             raise CheckFailed(f"{path}:{line}: step {number} was not trained on the plan's examples")
-        for source in totals:
-            totals[source] += len(shown[source])
-    if number + 1 != len(plan.steps):
-        raise CheckFailed(f"{path}: holds {number + 1} of the plan's {len(plan.steps)} steps")
-    return totals
+        yield row
 
 
 def mean_losses(path: Path) -> Iterator[Mapping[str, float | None]]:
     """Each step's mean loss a word by source; None for a source that the step has no word of."""
     for _, row in read_json_lines(path):
-        yield {source: row[source]["loss"] for source in ("original", "distilled")}
+        yield {source: row[source]["loss"] for source in _SOURCES}
 
 
 def _row(step: Step, planned: PlanStep) -> dict[str, Any]:

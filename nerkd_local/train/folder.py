@@ -2,22 +2,24 @@
 
 settings.json   the resolved settings          student/      the trained student
 exposure.jsonl  a line a step: see `exposure`  checkpoints/  see `student.checkpoint`
-evaluations.jsonl  see `evaluation`
+evaluations.jsonl  see `evaluation`             evidence.jsonl  of an adaptive regimen: see `evidence`
 done.json       fingerprints, world size, threads, time; there only when the run is finished
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from nerkd_local.errors import InputError
 from nerkd_local.files import read_json
-from nerkd_local.student.checkpoint import newest_checkpoint
+from nerkd_local.fingerprints import digest, digest_file
+from nerkd_local.student.checkpoint import is_whole, newest_checkpoint
 from nerkd_local.train.evaluation import EvaluationLog
+from nerkd_local.train.evidence import EvidenceLog
 from nerkd_local.train.exposure import ExposureLedger
 from nerkd_local.train.identity import check_same_run
 from nerkd_local.train.messages import tell
@@ -34,9 +36,16 @@ class TrainFolder:
         self.settings = output / "settings.json"
         self.exposure = ExposureLedger(output / "exposure.jsonl")
         self.evaluations = EvaluationLog(output / "evaluations.jsonl")
+        self.evidence = EvidenceLog(output / "evidence.jsonl")
         self.checkpoints = output / "checkpoints"
         self.student = output / "student"
         self.done = output / "done.json"
+        self.lock = output / ".lock"
+
+    def weights_digest(self) -> str:
+        """SHA-256 over the student's weights: names and contents of its safetensors files."""
+        files = sorted(self.student.glob("*.safetensors"))
+        return digest(*(field for path in files for field in (path.name, digest_file(path))))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -48,7 +57,7 @@ class TrainFolder:
         from filelock import FileLock, Timeout
 
         self.output.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.output / ".lock")
+        lock = FileLock(self.lock)
         try:
             try:
                 lock.acquire(timeout=0)
@@ -80,3 +89,27 @@ class TrainFolder:
             return 0
         check_same_run(checkpoint.meta["fingerprints"], fingerprints, checkpoint.folder)
         return checkpoint.step
+
+    def rewind(self, steps: int, probes: Collection[int] = ()) -> int:
+        """Cut the logs back to the first so many steps, as what follows happens again; returns how many are kept.
+
+        None are, with a line on stderr, where the ledger of these steps, what the probes before them (`probes`: all of
+        the plan's) found, or the checkpoint of the best evaluation is damaged: the run starts over, so that all are
+        whole at its end.
+        """
+        lines = self.exposure.cut(steps)
+        self.evaluations.cut(steps)
+        self.evidence.cut(steps)
+        best = self.evaluations.best()
+        if lines < steps:
+            tell(f"{self.exposure.path}: holds {lines} of the {steps} steps done, the next is damaged; starting over")
+        elif not {step for step in probes if step < steps} <= {each.step for each in self.evidence.read()}:
+            tell(f"{self.evidence.path}: does not hold what the steps done were chosen by; starting over")
+        elif best is not None and not is_whole(self.checkpoints, best):
+            tell(f"{self.checkpoints}: the checkpoint of the best evaluation, step {best}, is damaged; starting over")
+        else:
+            return steps
+        shutil.rmtree(self.checkpoints)
+        for log in (self.exposure, self.evaluations, self.evidence):
+            log.cut(0)
+        return 0

@@ -28,10 +28,10 @@ def run_fingerprints(settings: TrainSettings, plan: Plan) -> dict[str, Any]:
     values["labels"] = sorted(values["labels"])
     sources = {"original": settings.original, "distilled": settings.distilled}
     return {
-        "plan": plan.prefixes[-1],
+        "plan": plan.identity,
         "student": digest_folder(local_model(settings.student)),
         **{
-            source: digest_file(existing_file(path)) if path and count else None
+            source: digest_file(existing_file(path)) if path and (count or plan.ids) else None
             for (source, path), count in zip(sources.items(), plan.examples.values(), strict=True)
         },
         "channel": digest_file(existing_file(settings.channel)) if settings.channel else None,
@@ -49,17 +49,21 @@ def _evaluation(settings: TrainSettings) -> dict[str, Any]:
 
 def check_same_run(there: Mapping[str, Any], here: Mapping[str, Any], path: Path) -> None:
     """Raise InputError naming each difference, if `path` (with fingerprints `there`) is of another run."""
-    differences = [
+    found = differences(there, here)
+    if found:
+        raise InputError(
+            f"is of another run, which differs in {', '.join(found)}; name another output folder, or remove this one",
+            path=path,
+        )
+
+
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """What differs between two runs' fingerprints, in words, by name."""
+    return [
         f"{key} (there {_short(there.get(key))}, now {_short(here.get(key))})"
         for key in sorted({*there, *here})
         if there.get(key) != here.get(key)
     ]
-    if differences:
-        raise InputError(
-            f"is of another run, which differs in {', '.join(differences)}; "
-            "name another output folder, or remove this one",
-            path=path,
-        )
 
 
 def _short(value: Any) -> str:

@@ -39,9 +39,12 @@ _ROW_TOKENS = 256
 """Attention's share of a row's work grows with its length: at 256 tokens a tenth of it, for a 384-wide encoder."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parts:
-    """What the steps work with. `model` and `optimizer` are prepared by the accelerator."""
+    """What the steps work with. `model` and `optimizer` are prepared by the accelerator.
+
+    `plan` is the one thing that may be replaced as training goes: by the same plan with its later steps planned anew.
+    """
 
     accelerator: Any
     model: Any
@@ -76,17 +79,20 @@ def run_steps(
     checkpoint: Callable[[int], None],
     checkpoint_at: Collection[int] = (),
     evaluate: Callable[[int], bool] = lambda steps: True,
+    before: Callable[[int], None] = lambda number: None,
 ) -> int:
     """Run the plan's steps from `begin` on; returns how many are done: all, or fewer when stopped.
 
     After each step all ranks share its loss and whether any of them wants to stop, so they stop together,
     with a checkpoint. `log` hears of every step; `checkpoint` is called every `checkpoint_every` steps and after the
     numbers of steps in `checkpoint_at`, `evaluate` every `evaluate_every` (neither after the last). What `evaluate`
-    answers, the same on all ranks, is whether to go on. Raises CheckFailed when the loss is no longer a
+    answers, the same on all ranks, is whether to go on; `before` hears of every step before it, and may put another
+    plan of what follows into `parts`. Raises CheckFailed when the loss is no longer a
     number.
     """
     steps = len(parts.plan.steps)
     for number in range(begin, steps):
+        before(number)
         done, loss = run_step(parts, settings, number)
         # One small exchange a step. It makes the host wait for the device, which costs a GPU some idle time,
         # and buys that ranks never part.
@@ -123,14 +129,13 @@ def run_step(parts: Parts, settings: TrainSettings, number: int) -> tuple[Step, 
     examples = step_examples(parts.plan.steps[number], parts.examples)
     scale = gradient_scale(sum(example.labels for example in examples), world)
     pieces = step_pieces(examples, int(digest(settings.seed, number)[:15], 16), rank, world)
-    budget = settings.forward_tokens or _FORWARD_TOKENS.get(device.type, _DEVICE_FORWARD_TOKENS)
-    groups = micro_batches(pieces, budget)
+    groups = micro_batches(pieces, forward_tokens(settings, device))
     total = torch.zeros(2, dtype=torch.float64, device=device)
     for index, group in enumerate(groups or [[]]):
         # Ranks may hold different numbers of groups; gradients are exchanged in each one's last backward.
         with nullcontext() if index + 1 >= len(groups) else accelerator.no_sync(model):
             if group:
-                losses = _losses(parts, settings, group)
+                losses = piece_losses(parts, settings, group, model)
                 total += losses.detach()
                 loss = losses.sum()
             else:
@@ -146,15 +151,20 @@ def run_step(parts: Parts, settings: TrainSettings, number: int) -> tuple[Step, 
     return _describe(number, examples, rate), total
 
 
-def _losses(parts: Parts, settings: TrainSettings, group: list[Piece]) -> torch.Tensor:
-    """The summed losses of a group of windows, by source."""
+def forward_tokens(settings: TrainSettings, device: torch.device) -> int:
+    """How many sub-tokens go through the model at once."""
+    return settings.forward_tokens or _FORWARD_TOKENS.get(device.type, _DEVICE_FORWARD_TOKENS)
+
+
+def piece_losses(parts: Parts, settings: TrainSettings, group: list[Piece], model: Any) -> torch.Tensor:
+    """The summed losses of a group of windows, by source, original first. Shape: (2,)."""
     device = parts.accelerator.device
     windows = [piece.tagged.window for piece in group]
     batch = parts.layout.batch(windows, row_tokens=_ROW_TOKENS)
     keys = torch.from_numpy(batch.laid_out([piece.keys for piece in group])).to(device)
     batch, words = batch.to(device), words_of(group).to(device)
     with parts.dropout.of(keys), autocast(parts.precision, device), fast_kernels(device):
-        logits = word_logits(parts.model, batch)
+        logits = word_logits(model, batch)
     losses: torch.Tensor = source_losses(logits, words, settings.distilled_loss, parts.channel)
     return losses
 

@@ -25,11 +25,16 @@ class RankFailed(NerkdError):
 def join_ranks() -> Any:
     """The accelerator of this process, after checking that all processes the launcher started are in it.
 
-    Raises InputError if they are not: each would train alone and write over the others.
+    Raises InputError if they are not: each would train alone and write over the others. accelerate chooses the device;
+    ranks that share a GPU talk over gloo, as NCCL takes one process a GPU.
     """
-    from accelerate import Accelerator
+    from accelerate import Accelerator, InitProcessGroupKwargs
 
-    accelerator = Accelerator(mixed_precision="no")  # the run's own `precision` decides, not the launcher
+    crowded = 0 < torch.cuda.device_count() < int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    accelerator = Accelerator(
+        mixed_precision="no",  # the run's own `precision` decides, not the launcher
+        kwargs_handlers=[InitProcessGroupKwargs(backend="gloo")] if crowded else [],
+    )
     expected = int(os.environ.get("WORLD_SIZE", "1"))
     if expected != accelerator.num_processes:
         raise InputError(

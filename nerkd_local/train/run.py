@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from nerkd_local.errors import InterruptedRun
 from nerkd_local.files import write_json
-from nerkd_local.fingerprints import digest_folder, digest_json
-from nerkd_local.records import Document
-from nerkd_local.regimen.plan import Plan, load_plan
+from nerkd_local.fingerprints import digest_json
+from nerkd_local.regimen.plan import Plan, load_plan, replanned
 from nerkd_local.student.card import CardFacts, write_card
-from nerkd_local.student.checkpoint import Checkpoint, is_whole, open_checkpoint, save_checkpoint
+from nerkd_local.student.checkpoint import open_checkpoint, save_checkpoint
 from nerkd_local.student.device import pick_precision
-from nerkd_local.student.dropout import DropoutKeys, key_dropout
-from nerkd_local.student.model import check_length, first_position_of, new_student, save_student, student_tags
-from nerkd_local.student.packing import Layout
-from nerkd_local.student.vocabulary import Vocabulary
+from nerkd_local.student.model import save_student
 from nerkd_local.student.windows import Windows
-from nerkd_local.train.channel import load_channel
-from nerkd_local.train.data import Examples, load_examples, renumbered, used_ids
-from nerkd_local.train.evaluation import evaluate, read_evaluation, whole_table
+from nerkd_local.train.evaluation import evaluate, whole_table
+from nerkd_local.train.evidence import evidence_so_far, gather_evidence, probes_of
 from nerkd_local.train.exposure import replay
 from nerkd_local.train.folder import FINISHED, TrainFolder
 from nerkd_local.train.identity import run_fingerprints
+from nerkd_local.train.loading import load_parts
 from nerkd_local.train.loop import Parts, Step, new_optimizer, run_steps
 from nerkd_local.train.messages import tell
 from nerkd_local.train.ranks import check_same, from_first_rank, join_ranks, joined_ranks, together
@@ -79,6 +72,7 @@ def train(
                 checkpoint=run.save_checkpoint,
                 checkpoint_at=checkpoint_at,
                 evaluate=run.evaluate,
+                before=run.ask,
             )
         )
         if done < steps or not run.evaluate_last():
@@ -106,22 +100,8 @@ def _open(settings: TrainSettings, folder: TrainFolder, first: bool, held: ExitS
         start = folder.resume_step(fingerprints)
         if start != FINISHED:
             write_json(folder.settings, settings.model_dump(mode="json"))
-            folder.exposure.cut(start)
-            start = _with_the_best(folder, start)
+            start = folder.rewind(start, probes_of(plan))
     return _Opening(plan, fingerprints, start)
-
-
-def _with_the_best(folder: TrainFolder, start: int) -> int:
-    """From where to go on so that the best checkpoint is there as well: from `start`, or from the beginning."""
-    folder.evaluations.cut(start)
-    best = folder.evaluations.best()
-    if best is None or is_whole(folder.checkpoints, best):
-        return start
-    tell(f"{folder.checkpoints}: the checkpoint of the best evaluation, step {best}, is damaged; starting over")
-    shutil.rmtree(folder.checkpoints)
-    folder.exposure.cut(0)
-    folder.evaluations.cut(0)
-    return 0
 
 
 def _fix_arithmetic(settings: TrainSettings, device: torch.device) -> None:
@@ -158,7 +138,7 @@ class _Run:
         }
         self.began = began
         self.saved = saved
-        loaded, checkpoint = together(accelerator, lambda: _load(settings, opening.plan, folder, start))
+        loaded, checkpoint = together(accelerator, lambda: load_parts(settings, opening.plan, folder, start))
         self.model, self.tokenizer, self.vocabulary, self.table = loaded.student
         embeddings = self.model.get_input_embeddings().weight
         optimizer, self.names = new_optimizer(self.model, embeddings, settings)
@@ -184,8 +164,27 @@ class _Run:
             self.model.get_input_embeddings().weight,
             channel,
         )
+        self._evidence = (
+            [] if opening.plan.adaptive is None else evidence_so_far(accelerator, opening.plan, folder.evidence)
+        )
+        if self._evidence:
+            self.parts.plan = replanned(opening.plan, self._evidence)
         self._since: list[Step] = []
         self._saved_at = start
+
+    def ask(self, number: int) -> None:
+        """Before a step at which an adaptive regimen asks for evidence: gather it, and plan what follows anew."""
+        plan, accelerator = self.parts.plan, self.parts.accelerator
+        if number not in probes_of(plan) or any(each.step == number for each in self._evidence):
+            return
+        evidence = gather_evidence(self.parts, self.model, self.settings, number)
+        if self.first:
+            self.folder.evidence.add(evidence)
+            found = "  ".join(f"{name} {u:.2f}" for name, u in evidence.alignment.items())
+            tell(f"step {number}/{len(plan.steps)}  evidence: {found}")
+        accelerator.wait_for_everyone()
+        self._evidence.append(evidence)
+        self.parts.plan = replanned(plan, self._evidence)
 
     def log(self, step: Step) -> None:
         """Write the ledger's line, and now and then a line on stderr."""
@@ -317,39 +316,3 @@ class _Run:
                 f"resumed with {', '.join(changes)}: the same examples, but the weights will not be those of "
                 "an uninterrupted run to the last bit"
             )
-
-
-class _Loaded(NamedTuple):
-    student: tuple[Any, Any, Vocabulary, torch.Tensor]
-    examples: Examples
-    layout: Layout
-    dropout: DropoutKeys
-    channel: torch.Tensor | None
-    evaluation: list[Document]
-
-
-def _load(settings: TrainSettings, plan: Plan, folder: TrainFolder, start: int) -> tuple[_Loaded, Checkpoint | None]:
-    model, tokenizer = new_student(settings.student, settings.labels, settings.seed, dropout=settings.dropout)
-    check_length(model, settings.max_tokens)
-    layout = Layout.of(model, tokenizer.pad_token_id, settings.max_tokens)
-    examples = load_examples(
-        plan,
-        {"original": settings.original, "distilled": settings.distilled},
-        tokenizer,
-        student_tags(model),
-        max_tokens=settings.max_tokens,
-        stride=settings.stride,
-        tokenizer_digest=digest_folder(settings.student),
-        cache=settings.cache,
-    )
-    # models that number positions from the padding id on know it by its number: all ids up to it keep theirs
-    vocabulary = Vocabulary.of(used_ids(examples), tokenizer.pad_token_id, *range(first_position_of(model)))
-    loaded = _Loaded(
-        (model, tokenizer, vocabulary, vocabulary.cut(model)),
-        renumbered(examples, vocabulary),
-        replace(layout, pad=int(vocabulary.numbers(np.array([tokenizer.pad_token_id]))[0])),
-        key_dropout(model, settings.seed),
-        load_channel(settings),
-        read_evaluation(settings.evaluation, settings.labels) if settings.evaluation else [],
-    )
-    return loaded, open_checkpoint(folder.checkpoints, start) if start else None

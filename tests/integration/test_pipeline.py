@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -183,12 +182,17 @@ def test_a_command_that_is_stopped_and_killed_goes_on_to_the_results_of_one_work
     command = [*experiment, "--set", "label_study=null", "--set", "annotator_study=null", "--set", "training.steps=150"]
     command += ["--set", "regimens=[original_only, distilled_only, simple_mix]", "--set", "training.threads=1"]
     several, one = [*command, "--set", "workers=2"], [*command, "--set", "workers=1", "--set", "output=alone"]
+
+    def steps_done() -> int:
+        return sum(path.read_text().count("\n") for path in tmp_path.glob("out/cells/*/exposure.jsonl"))
+
+    def wait_for(steps: int) -> None:
+        wait_until(lambda: steps_done() >= steps, within_s=120)
+
     for sent, code in ((signal.SIGTERM, 3), (signal.SIGKILL, -signal.SIGKILL)):
-        known = len(list(tmp_path.glob("out/cells/*/exposure.jsonl")))
+        known = steps_done()
         process = subprocess.Popen(several, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        if known:
-            time.sleep(3)  # anywhere
-        wait_until(lambda: any(tmp_path.glob("out/cells/*/exposure.jsonl")), within_s=120)
+        wait_for(known + 20)  # in the middle of two students
         process.send_signal(sent)
         assert process.wait(120) == code
     for done in (run(several, tmp_path), run(one, tmp_path)):

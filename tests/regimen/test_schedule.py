@@ -179,7 +179,7 @@ def test_a_proportional_share_is_resolved_from_the_sizes():
 
 
 def test_a_proportional_share_must_be_resolved_before_use():
-    with pytest.raises(ValueError, match="call exposure.resolve first"):
+    with pytest.raises(ValueError, match=r"call exposure\.resolve first"):
         regimen(Constant(share="proportional")).shares(4)
 
 

@@ -34,9 +34,10 @@ FACTS = CardFacts(
     examples={"original": 12_000, "distilled": 8_000},
     passes={"original": 48.0},
     figures=(
-        Figure("dev", None, 0.81234, 0.79, 0.80126, (0.785, 0.8171)),
+        Figure("dev", None, 0.81234, 0.79, 0.80126, (0.785, 0.8171), 5942),
         Figure("dev", "PER", 0.9, 0.9, 0.9),
     ),
+    evaluation_sha256={"dev": "d" * 64},
 )
 
 
@@ -60,15 +61,26 @@ def test_a_card_tells_what_the_student_was_made_of(tmp_path: Path) -> None:
     assert table["examples shown"] == ["12,000 original (48.00 passes), 8,000 distilled"]
     assert table["seed"] == ["7"]
     assert table["loss"] == ["generalised, q 0.7"]
-    assert table["precision"] == ["bf16"]
+    assert table["number format"] == ["bf16"]
     assert table["encoder"] == ["all-MiniLM-L6-v2"]
-    assert table["encoder, SHA-256"] == ["e" * 64]
-    assert table["plan, SHA-256"] == ["f" * 64]
+    assert table["encoder, fingerprint"] == ["e" * 64]
+    assert table["plan, fingerprint"] == ["f" * 64]
     assert table["original data, SHA-256"] == ["a" * 64]
     assert table["distilled data, SHA-256"] == ["not used"]
     assert table["license of the encoder"][0].startswith("unknown")
-    assert "| dev | all types | 0.8123 | 0.7900 | 0.8013 | 0.7850 to 0.8171 |" in card
-    assert "| dev | PER | 0.9000 | 0.9000 | 0.9000 |  |" in card
+    assert table["evaluation data (dev), SHA-256"] == ["d" * 64]
+    assert "| dev | all types | 5,942 | 0.8123 | 0.7900 | 0.8013 | 0.7850 to 0.8171 |" in card
+    assert "| dev | PER |  | 0.9000 | 0.9000 | 0.9000 |  |" in card
+
+
+def test_what_a_card_says_of_intervals_it_says_where_there_are_some(tmp_path: Path) -> None:
+    assert "Intervals say" in written(tmp_path, FACTS)
+    assert "Intervals say" not in written(tmp_path, replace(FACTS, figures=FACTS.figures[1:]))
+
+
+def test_a_sentence_of_ours_is_readable_without_a_browser(tmp_path: Path) -> None:
+    facts = replace(FACTS, loss="cross entropy; distilled: generalised, weight 1")
+    assert "| loss | cross entropy; distilled: generalised, weight 1 |" in written(tmp_path, facts)
 
 
 def test_hugging_faces_tools_read_its_head(tmp_path: Path) -> None:
@@ -116,6 +128,8 @@ HOSTILE = [
     "{{ seed }}",
     "$x$ :tada: ^1^",
     "'\" : {a: b} # c !!python/object",
+    "a: b, c; d : e ,f :g: h",
+    "a/b //c.d/e +f g+h 1+ 2",
 ]
 
 
@@ -142,8 +156,16 @@ def test_a_name_is_shown_as_it_is_and_is_no_markup(name: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_name_or_label_changes_what_a_card_is(name: str, tmp_path: Path) -> None:
-    figures = (Figure(name, None, 0.5, 0.5, 0.5), Figure("dev", name, 0.5, 0.5, 0.5))
-    facts = replace(FACTS, labels=(name, "PER"), encoder=name, regimen=name, loss=name, figures=figures)
+    figures = (Figure(name, None, 0.5, 0.5, 0.5, (0.4, 0.6)), Figure("dev", name, 0.5, 0.5, 0.5))
+    facts = replace(
+        FACTS,
+        labels=(name, "PER"),
+        encoder=name,
+        regimen=name,
+        loss=name,
+        figures=figures,
+        evaluation_sha256={name: "d" * 64},
+    )
     card = written(tmp_path, facts)
     data = ModelCard.load(tmp_path / "README.md").data
     assert data.license == "unknown"

@@ -76,6 +76,41 @@ def test_rows_are_about_as_long_as_asked_and_about_equally_long(given_windows: l
     assert width - int(filled.min()) <= max(lengths)
 
 
+def of_length(*lengths: int) -> list[Window]:
+    """Windows whose tokens' ids are their number."""
+    one = np.zeros(1, np.int32)
+    return [Window(np.full(length, number, np.int32), one, one) for number, length in enumerate(lengths)]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "row_tokens", "rows"),
+    [
+        # 18 tokens fill two rows of 9: longest first, each into the emptiest, they come to 8 and 10; three rows would
+        # come to 5, 6 and 7, and 3 x 7 is more than 2 x 10
+        ((5, 4, 3, 3, 3), 9, [[0, 3, None], [1, 2, 4]]),
+        # one row of 8 for 8 tokens, where two of 4 are as good: the first that is tried, with shorter rows, is taken
+        ((4, 4), 8, [[0], [1]]),
+        # 13 tokens fill two rows of 8: 7 and 5 + 1; three rows, 7, 5 and 1, would be 21 and not 14
+        ((7, 5, 1), 8, [[0], [1, 2, None]]),
+        # a window that is longer than the rows makes them as long
+        ((9, 2, 2, 2), 4, [[0], [1, 2, 3, None]]),
+        ((3,), 256, [[0]]),
+    ],
+)
+def test_rows_by_hand(lengths: tuple[int, ...], row_tokens: int, rows: list[list[int | None]]) -> None:
+    ids = pack(of_length(*lengths), PAD, row_tokens=row_tokens).input_ids.tolist()
+    found = [list(dict.fromkeys(None if id == PAD else id for id in row)) for row in ids]
+    assert found == rows
+
+
+@given(windows(), st.integers(1, 64))
+def test_there_is_at_most_one_row_more_than_the_tokens_fill(given_windows: list[Window], row_tokens: int) -> None:
+    lengths = [len(window) for window in given_windows]
+    rows, width = pack(given_windows, PAD, row_tokens=row_tokens).input_ids.shape
+    assert rows <= -(-sum(lengths) // max(row_tokens, *lengths)) + 1
+    assert rows * width - sum(lengths) < rows * max(lengths)  # less than the longest window is empty in a row
+
+
 @given(windows(), st.integers(1, 64), st.integers(0, 6))
 def test_layers_that_look_only_so_far_get_a_mask_of_their_own(
     given_windows: list[Window], row_tokens: int, reach: int

@@ -50,7 +50,8 @@ for number in map(int, sys.argv[2:]):
         train(settings)
         os._exit(0)
     _, status = os.waitpid(child, 0)
-    print(os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status), flush=True)
+    half_saved = len(list((settings.output / "checkpoints").glob(".step-*")))
+    print(os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status), half_saved, flush=True)
 """
 
 
@@ -78,10 +79,12 @@ def test_killed_at_every_sync_to_the_disk_in_turn_a_run_ends_in_the_same_bits(
         env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
         timeout=240,
     )
-    ends = [int(line) for line in done.stdout.split()]
+    ends, half_saved = ([int(line.split()[column]) for line in done.stdout.splitlines()] for column in range(2))
     assert ends.count(signal.SIGKILL) > 25
     assert set(ends) == {signal.SIGKILL, 0}
     assert ends[-1] == 0
+    assert half_saved.count(1) > 10  # killed in the middle of saving a checkpoint
+    assert set(half_saved) == {0, 1}  # and it is cleared away
     assert left(killed) == left(whole)
     leftovers = [path for path in killed.output.rglob(".*") if path.name != ".lock"]
     assert leftovers == []

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def write(settings: TrainSettings, folder: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("world", "dropout"), [(2, 0.0), (2, 0.1), (4, 0.1)])
+@pytest.mark.parametrize("world", [2, 4])
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_gloo_ranks_join_and_end_in_the_weights_of_one_process(
     make_settings: SettingsMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: int, dropout: float
 ) -> None:
@@ -87,6 +89,33 @@ def test_a_signal_to_the_launcher_ends_in_a_checkpoint_and_exit_code_3(
     assert not (settings.output / "done.json").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sent", "processes"), [(signal.SIGTERM, "cpu_two_processes"), (signal.SIGUSR1, "cpu")], ids=["TERM", "USR1"]
+)
+def test_a_signal_during_an_evaluation_is_heard_there_and_the_same_command_ends_in_the_same_bits(
+    make_settings: SettingsMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals, processes: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    gold = [replace(each, id=f"{each.id}:{copy}") for copy in range(500) for each in documents("gold")]
+    write_documents(tmp_path / "gold.jsonl", gold)  # takes a second
+    changes = {"steps": 5, "evaluation": tmp_path / "gold.jsonl", "evaluate_every": 3, "keep": "best"}
+    settings, whole = make_settings(output="stopped", **changes), make_settings(output="whole", **changes)
+    config = write(settings, tmp_path)
+    process = start_launching(config, CONFIGS / f"{processes}.yaml")
+    wait_for_a_step(process, settings, 3)  # the next that is done is the evaluation
+    process.send_signal(sent)
+    assert process.wait(60) == 3
+    assert not (settings.output / "evaluations.jsonl").exists()
+    (checkpoint,) = (settings.output / "checkpoints").iterdir()
+    assert read_json(checkpoint / "manifest.json")["step"] == 3
+
+    assert launch(config, CONFIGS / f"{processes}.yaml") == 0
+    assert launch(write(whole, tmp_path), CONFIGS / f"{processes}.yaml") == 0
+    for name in ("student/model.safetensors", "exposure.jsonl", "evaluations.jsonl"):
+        assert (settings.output / name).read_bytes() == (whole.output / name).read_bytes(), name
+
+
 def start_launching(config: Path, accelerate_config: Path) -> subprocess.Popen[bytes]:
     """Call `launch` in a process of its own."""
     code = (
@@ -98,13 +127,13 @@ def start_launching(config: Path, accelerate_config: Path) -> subprocess.Popen[b
     )
 
 
-def wait_for_a_step(process: subprocess.Popen[bytes], settings: TrainSettings) -> None:
-    """Wait for the first step."""
+def wait_for_a_step(process: subprocess.Popen[bytes], settings: TrainSettings, number: int = 1) -> None:
+    """Wait until so many steps are done."""
     ledger = settings.output / "exposure.jsonl"
 
     def logged() -> bool:
         assert process.poll() is None
-        return ledger.exists() and ledger.stat().st_size > 0
+        return ledger.exists() and ledger.read_text().count("\n") >= number
 
     wait_until(logged, within_s=120)
 

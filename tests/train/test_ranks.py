@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from nerkd_local.errors import InputError
-from nerkd_local.train.ranks import RankFailed, check_same, from_first_rank, together
+from nerkd_local.train.ranks import RankFailed, check_same, from_first_rank, join_ranks, together
 
 
 class FakeAccelerator:
@@ -58,3 +60,24 @@ def test_ranks_with_different_files_stop() -> None:
 
 def test_the_first_ranks_value_counts() -> None:
     assert from_first_rank(FakeAccelerator(1, [7, 0]), 3) == 7
+
+
+@pytest.mark.parametrize(
+    ("gpus", "processes", "backend"), [(0, 2, None), (2, 2, None), (1, 2, "gloo"), (2, 4, "gloo"), (1, 1, None)]
+)
+def test_ranks_that_share_a_gpu_talk_over_gloo(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, processes: int, backend: str | None
+) -> None:
+    asked: list[Any] = []
+
+    class Joined:
+        num_processes = 1
+
+        def __init__(self, *, mixed_precision: str, kwargs_handlers: list[Any]) -> None:
+            asked.extend(handler.backend for handler in kwargs_handlers)
+
+    monkeypatch.setattr("accelerate.Accelerator", Joined)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+    join_ranks()
+    assert asked == ([backend] if backend else [])

@@ -115,10 +115,30 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     assert_same_weights(whole, folder)
 
 
+@pytest.mark.parametrize(("damage", "held"), [("gone", 0), ("its second line torn", 1)])
+def test_a_run_whose_ledger_is_damaged_starts_over(
+    make_settings: SettingsMaker, capsys: pytest.CaptureFixture[str], damage: str, held: int
+) -> None:
+    whole = train(make_settings(output="whole"))
+    settings = make_settings(output="damaged")
+    with pytest.raises(InterruptedRun):
+        train(settings, stop=StopAfter(3))
+    folder = TrainFolder(settings.output)
+    if damage == "gone":
+        folder.exposure.path.unlink()
+    else:
+        lines = folder.exposure.path.read_text().splitlines(keepends=True)
+        folder.exposure.path.write_text(lines[0] + lines[1][:20] + "\n" + lines[2])
+    train(settings)
+    assert f"holds {held} of the 3 steps done" in capsys.readouterr().err
+    assert_same_weights(whole, folder)
+    assert folder.exposure.path.read_text() == whole.exposure.path.read_text()
+
+
 def test_a_finished_run_is_left_as_it_is(make_settings: SettingsMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = train(make_settings())
     before = {path: path.stat().st_mtime_ns for path in folder.output.rglob("*") if path.name != ".lock"}
-    monkeypatch.setattr("nerkd_local.train.run.new_student", None)  # not even loaded
+    monkeypatch.setattr("nerkd_local.train.loading.new_student", None)  # not even loaded
     train(make_settings(log_every=1, keep_checkpoints=5))
     after = {path: path.stat().st_mtime_ns for path in folder.output.rglob("*") if path.name != ".lock"}
     assert after == before
