@@ -16,8 +16,8 @@ from nerkd_local.cli.options import PATH, overrides
 def command(experiment: Path, train: bool, overrides: tuple[str, ...]) -> None:
     """Run what is missing of EXPERIMENT (YAML): annotate, train, score; end with tables and figures.
 
-    Started again, it goes on from what is stored in the output folder. Started several times at once (one process
-    for each GPU or core), the processes share the students out among themselves.
+    Started again, it goes on from what is stored in the output folder. Students are trained side by side, one a GPU or
+    core (setting `workers`).
     """
     from nerkd_local.config.experiment import load_experiment
     from nerkd_local.pipeline import run_experiment

@@ -41,8 +41,10 @@ def mislabelled(of: list[Document]) -> list[Document]:
 
 @pytest.fixture
 def adaptive(make_settings: SettingsMaker, tmp_path: Path) -> Any:
-    """Settings of an adaptive run: probes before steps 2 and 4 of 8; the distilled group `right` holds the very sentences
-    that probes are judged by, `wrong` the same with other labels."""
+    """Settings of an adaptive run with probes before steps 2 and 4 of 8.
+
+    The distilled group `right` holds the very sentences that probes are judged by, `wrong` has them with other labels.
+    """
     originals = [d for d in documents("original") if d.spans]
     schedule = Adaptive(probes=(0.25, 0.5), held_out=0.5, sample=8)
     fold = held_out([d.id for d in originals], schedule, seed=0)
