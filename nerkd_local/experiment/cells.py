@@ -138,7 +138,7 @@ def check_grid(settings: ExperimentSettings, folder: RunFolder) -> None:
 _MAY_CHANGE: Any = {
     # more of the same grid, another name, the same files in another place (the trainer goes by their content)
     **dict.fromkeys(("name", "output", "data_root", "student", "regimens", "mixes", "seeds", "accelerate"), True),
-    **dict.fromkeys(("keep_students", "annotator_study", "label_study"), True),
+    **dict.fromkeys(("workers", "keep_students", "annotator_study", "label_study"), True),
     # see `annotate_folder`: there what was asked is compared, not how it was written
     **dict.fromkeys(("annotator", "other_annotators"), True),
     "training": NOT_THE_RUN & set(StudentSettings.model_fields),
