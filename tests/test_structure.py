@@ -68,6 +68,7 @@ def test_imports_point_down(path: Path) -> None:
         ("accelerate", "train"),
         ("matplotlib", "report/"),
         ("pyarrow", "annotate/exports.py"),
+        ("scipy", "regimen/exposure.py"),
     ],
 )
 def test_a_heavy_library_is_imported_in_one_place(library: str, home: str) -> None:
@@ -98,7 +99,7 @@ def test_reading_aligning_and_scoring_need_neither_torch_nor_vllm() -> None:
         "import nerkd_local.evaluate.metrics, nerkd_local.stats.bootstrap, nerkd_local.report.tables"
     )
     assert "numpy" in loaded
-    assert not loaded & {"torch", "transformers", "vllm", "accelerate", "openai", "matplotlib"}
+    assert not loaded & {"torch", "transformers", "vllm", "accelerate", "openai", "matplotlib", "scipy"}
 
 
 def test_importing_the_package_changes_no_environment() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 import click
 
 from nerkd_local.cli.options import PATH
+from nerkd_local.records import Document
+
+_PRIOR = 2.0
+"""Pseudo-counts of a tag in the channel: what one pair of sentences says does not overrule them."""
 
 
 @click.command(name="evaluate")
@@ -15,7 +20,8 @@ from nerkd_local.cli.options import PATH
 @click.argument("predicted", type=PATH)
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many sentences of GOLD.")
 @click.option("--output", type=PATH, help="Also write the scores there (JSON lines).")
-def command(gold: Path, predicted: Path, limit: int | None, output: Path | None) -> None:
+@click.option("--channel", type=PATH, help="Also write which tags stand for which, for the distilled loss `channel`.")
+def command(gold: Path, predicted: Path, limit: int | None, output: Path | None, channel: Path | None) -> None:
     """Score PREDICTED against GOLD, matched by sentence id: an annotator's labels or a student's alike.
 
     Prints strict and lenient micro scores, the strict macro average, and strict scores by type.
@@ -28,10 +34,24 @@ def command(gold: Path, predicted: Path, limit: int | None, output: Path | None)
     from nerkd_local.evaluate.metrics import score_tags, scores_to_rows
     from nerkd_local.files import write_json_lines
 
-    gold_documents = islice(read_corpus(CorpusSettings(path=gold)), limit)
-    pairs = match_tags(gold_documents, read_corpus(CorpusSettings(path=predicted)), predicted)
+    human = list(islice(read_corpus(CorpusSettings(path=gold)), limit))
+    found = list(read_corpus(CorpusSettings(path=predicted)))
+    pairs = match_tags(human, found, predicted)
     rows = scores_to_rows(score_tags(*pairs))
     shown = [[f"{value:.3f}" if isinstance(value, float) else value for value in row.values()] for row in rows]
     click.echo(tabulate(shown, list(rows[0]), disable_numparse=True))
     if output:
         write_json_lines(output, rows)
+    if channel:
+        _write_channel(human, found, channel)
+
+
+def _write_channel(human: Sequence[Document], annotated: Sequence[Document], path: Path) -> None:
+    from nerkd_local.annotate.ledger import is_usable
+    from nerkd_local.train.channel import estimate_channel, save_channel
+
+    answers = {document.id: document for document in annotated if is_usable(document)}
+    pairs = [(document, answers[document.id]) for document in human if document.id in answers]
+    labels = sorted({span.label for pair in pairs for document in pair for span in document.spans})
+    save_channel(estimate_channel(pairs, labels, prior=_PRIOR), labels, path)
+    click.echo(f"channel of {len(pairs):,} sentences, labels {', '.join(labels)} -> {path}", err=True)

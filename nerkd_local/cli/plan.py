@@ -26,7 +26,10 @@ def command(
     seed: int,
     output: Path,
 ) -> None:
-    """Plan REGIMEN (a name in configs/regimens, or a YAML file): which examples every step sees."""
+    """Plan REGIMEN (a name in configs/regimens, or a YAML file): which examples every step sees.
+
+    NAME@W is that regimen bent until the mean distilled share is W: power_decay@0.5.
+    """
     from nerkd_local.annotate.ledger import is_usable
     from nerkd_local.config.folders import configs_folder
     from nerkd_local.corpus.jsonl import read_documents

@@ -74,6 +74,9 @@ class Worker:
                 if is_finished(student, self._folder):
                     run_student(student, self._settings, self._folder)  # is it of these settings?
                     return True
+                # a student under another name that is the same is somebody's: its result will do for this one
+                course = self._prefixes.courses[student.name]
+                stack.enter_context(held(self._folder, f"plan-{course.key(len(course.plan.steps))}", wait=False))
                 # the shortest first: of two who want the same ones, one gets them all
                 self._beginnings = {
                     steps: stack.enter_context(held(self._folder, f"beginning-{key}", wait=False))

@@ -8,6 +8,7 @@ same command again, go on with what it had begun from its newest checkpoint.
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -111,7 +112,7 @@ def _launches(count: int, machines: dict[str, Any], folder: RunFolder) -> list[L
     threads = max(usable_cores() // count, 1)
     launches = []
     for number in range(count):
-        environment = {"OMP_NUM_THREADS": str(threads)}
+        environment = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(threads)}
         if gpus:
             environment["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
         module = (_MODULE, str(folder.root), str(number), str(count))

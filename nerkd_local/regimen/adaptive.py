@@ -145,7 +145,8 @@ def adaptive_steps(
     """Every step's original and distilled ids, if no more evidence comes than this.
 
     More evidence changes nothing before its own step. Originals and distilled are within one example of their shares
-    after every step, the groups within one for two of them (within their number for more).
+    after every step; the groups within one of their parts of the distilled examples, if there are two (within their
+    number for more).
     """
     groups = grouped(distilled_ids)
     sizes = {name: len(ids) for name, ids in groups.items()}

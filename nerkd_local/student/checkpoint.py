@@ -83,7 +83,7 @@ def save_checkpoint(
 def adopt_checkpoint(found: Checkpoint, folder: Path, meta: Mapping[str, Any]) -> None:
     """Have another run go on from a verified checkpoint: it appears in that run's `folder`, with that run's `meta`.
 
-    The tensors are linked, not written again, where the file system can. Raises nothing where it is there already.
+    The tensors are linked, not written again, where the file system can. Nothing happens where it is there already.
     """
     target = folder / found.folder.name
     if target.exists():

@@ -70,11 +70,11 @@ def pack(
     `attention_mask`: bool, shape (rows, 1, longest, longest), True where a token of the third axis looks at one of the
     fourth; with a `reach`, one for each kind of layer, by transformers' names for them. `position_ids`: int64, shape
     (rows, longest), from `first_position` on in each window. The words stay in the order of the windows. `pad` fills
-    the ends of rows; at least one window is needed.
+    the ends of rows, whose width is a round number (see `_rounded`); at least one window is needed.
     """
     lengths = [len(window) for window in windows]
     row_of, start_of, used = _rows(lengths, max(row_tokens, *lengths))
-    shape = len(used), max(used)
+    shape = len(used), _rounded(max(used))
     ids = np.full(shape, pad, np.int64)
     positions = np.full(shape, first_position, np.int64)
     owners = np.full(shape, -1, np.int64)  # the rows' ends are a window of their own: a row of the mask is never empty
@@ -114,6 +114,17 @@ def _rows(lengths: Sequence[int], room: int) -> tuple[NDArray[np.int64], list[in
     fewest = -(-sum(lengths) // room)
     shared = [_shared_out(lengths, rows) for rows in (fewest + 1, fewest)]
     return min(shared, key=lambda found: len(found[2]) * max(found[2]))
+
+
+def _rounded(width: int) -> int:
+    """The next width in which rows come: a multiple of 8 from 128 on, of 4 from 64, of 2 from 32, below any.
+
+    On a CPU, oneDNN compiles its kernels anew for every shape and keeps the last 1,024. With as many shapes as steps,
+    the memory of a training of 80 steps of 8 sentences grew by 10 MiB a step, to 1,580 MiB, and a twelfth of its time
+    went to compiling (two-core AMD EPYC); with round widths it peaks at 1,115. The price is 2 % of padding.
+    """
+    step = min(8, 1 << max(width.bit_length() - 5, 0))
+    return -(-width // step) * step
 
 
 def _shared_out(lengths: Sequence[int], rows: int) -> tuple[NDArray[np.int64], list[int], list[int]]:

@@ -137,5 +137,7 @@ def _scores(
 
 
 def _softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    powers = np.exp(scores - scores.max(-1, keepdims=True, initial=0)) if len(scores) else scores
-    return np.asarray(powers / powers.sum(-1, keepdims=True), np.float32) if len(scores) else scores
+    if not len(scores):
+        return scores
+    powers = np.exp(scores - scores.max(-1, keepdims=True))
+    return np.asarray(powers / powers.sum(-1, keepdims=True), np.float32)

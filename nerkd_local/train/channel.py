@@ -52,12 +52,10 @@ def save_channel(channel: NDArray[np.float64], labels: Sequence[str], path: Path
 def load_channel(settings: TrainSettings) -> torch.Tensor | None:
     """The channel that a run's loss needs; None for another loss. Shape: (classes, classes), float32.
 
-    Raises InputError for a file that is no channel for the run's labels, or where none is named and one is needed.
+    Raises InputError for a file that is no channel for the run's labels. (That one is named, the settings make sure.)
     """
-    if settings.distilled_loss.kind != "channel":
+    if settings.distilled_loss.kind != "channel" or settings.channel is None:
         return None
-    if settings.channel is None:
-        raise InputError("distilled_loss is `channel`; name the annotator's channel under `channel`")
     value = read_json(settings.channel)
     names = list(tag_names(settings.labels))
     if not isinstance(value, dict) or value.get("tags") != names:

@@ -96,8 +96,12 @@ def load_examples(
     examples: Examples = {}
     classes = {tag: number for number, tag in enumerate(tags)}
     for source in SOURCES:
-        first_use = {id: number for number, step in reversed([*enumerate(plan.steps)]) for id in _ids(step, source)}
-        first_use.update((id, 0) for id in plan.candidates(source) if id not in first_use)
+        first_use: dict[str, int] = {}
+        for number, step in enumerate(plan.steps):
+            for id in _ids(step, source):
+                first_use.setdefault(id, number)
+        for id in sorted(plan.candidates(source)):
+            first_use.setdefault(id, 0)
         path = paths[source]
         if not first_use:
             continue

@@ -139,6 +139,10 @@ class EvaluationLog:
         """Whether the evaluation after so many steps is there."""
         return any(row["step"] == steps for row in self._rows())
 
+    def row(self, steps: int) -> dict[str, Any] | None:
+        """The line of the evaluation after so many steps; None if there is none."""
+        return next((row for row in self._rows() if row["step"] == steps), None)
+
     def best(self) -> int | None:
         """After how many steps F1 was highest, the earliest of equals; None before the first evaluation."""
         rows = self._rows()

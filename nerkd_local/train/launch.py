@@ -124,7 +124,7 @@ def launch_environment(machines: Mapping[str, Any], inherited: Mapping[str, str]
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a launcher that is still there; its ranks go with it (see `train.__main__`)."""
+    """End a launcher that is still there; its ranks go with it (see `rank`)."""
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -143,9 +143,11 @@ def run_step(parts: Parts, settings: TrainSettings, number: int) -> tuple[Step, 
                     loss = zero_loss(model, parts.layout.pad, device)
             accelerator.backward(loss * scale)
     rate = learning_rate(settings, number, len(parts.plan.steps))
-    for parameters in parts.optimizer.param_groups:
-        parameters["lr"] = rate
-    clip_gradients(model, parts.embeddings, touched_rows(examples), settings.max_grad_norm)
+    for options in parts.optimizer.param_groups:
+        options["lr"] = rate
+    # not `model.parameters()`: to walk through the modules took 1.5 of a step's 85 ms
+    trained = [weights for options in parts.optimizer.param_groups for weights in options["params"]]
+    clip_gradients(trained, parts.embeddings, touched_rows(examples), settings.max_grad_norm)
     parts.optimizer.step()
     parts.optimizer.zero_grad()
     return _describe(number, examples, rate), total
@@ -175,19 +177,24 @@ def touched_rows(examples: Sequence[Example]) -> NDArray[np.int64]:
     return np.unique(np.concatenate(ids)).astype(np.int64) if ids else np.zeros(0, np.int64)
 
 
-def clip_gradients(model: Any, embeddings: torch.nn.Parameter, rows: NDArray[np.int64], max_norm: float) -> None:
+def clip_gradients(
+    trained: Iterable[torch.nn.Parameter], embeddings: torch.nn.Parameter, rows: NDArray[np.int64], max_norm: float
+) -> None:
     """Scale all gradients so that their norm is at most `max_norm`.
 
     Of the embeddings only the step's rows are read: the others' gradients are zero, and so the sum is the same to the
     last bit whatever else the table holds.
     """
-    gradients = []
-    for weights in model.parameters():
-        if weights.grad is not None:
-            own = weights.grad if weights is not embeddings else weights.grad[torch.from_numpy(rows).to(weights.device)]
-            gradients.append(own)
-    norm = torch.nn.utils.get_total_norm(gradients)
-    torch.nn.utils.clip_grads_with_norm_(model.parameters(), max_norm, norm)
+    held = [weights for weights in trained if weights.grad is not None]
+    norm = torch.nn.utils.get_total_norm([_read(weights, embeddings, rows) for weights in held])
+    if norm.device.type != "cpu" or not norm <= max_norm:  # a device would have to be waited for
+        torch.nn.utils.clip_grads_with_norm_(held, max_norm, norm)
+
+
+def _read(weights: torch.nn.Parameter, embeddings: torch.nn.Parameter, rows: NDArray[np.int64]) -> torch.Tensor:
+    """What counts of a gradient for the norm."""
+    assert weights.grad is not None
+    return weights.grad if weights is not embeddings else weights.grad[torch.from_numpy(rows).to(weights.device)]
 
 
 def _describe(number: int, examples: Sequence[Example], rate: float) -> Step:

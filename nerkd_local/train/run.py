@@ -14,7 +14,7 @@ from nerkd_local.errors import InterruptedRun
 from nerkd_local.files import write_json
 from nerkd_local.fingerprints import digest_json
 from nerkd_local.regimen.plan import Plan, load_plan, replanned
-from nerkd_local.student.card import CardFacts, write_card
+from nerkd_local.student.card import CardFacts, Figure, write_card
 from nerkd_local.student.checkpoint import open_checkpoint, save_checkpoint
 from nerkd_local.student.device import pick_precision
 from nerkd_local.student.model import save_student
@@ -22,6 +22,7 @@ from nerkd_local.student.windows import Windows
 from nerkd_local.train.evaluation import evaluate, whole_table
 from nerkd_local.train.evidence import evidence_so_far, gather_evidence, probes_of
 from nerkd_local.train.exposure import replay
+from nerkd_local.train.facts import card_facts
 from nerkd_local.train.folder import FINISHED, TrainFolder
 from nerkd_local.train.identity import run_fingerprints
 from nerkd_local.train.loading import load_parts
@@ -129,6 +130,7 @@ class _Run:
     ) -> None:
         self.stop = stop
         self.settings, self.folder, self.fingerprints = settings, folder, opening.fingerprints
+        self._planned = opening.plan
         self.first = accelerator.is_main_process
         self.machine = {
             "world_size": accelerator.num_processes,
@@ -268,12 +270,14 @@ class _Run:
         accelerator = self.parts.accelerator
         ranks = joined_ranks(accelerator)
         if self.first:
+            kept = len(self.parts.plan.steps)
             if self.settings.keep == "best" and (best := self.folder.evaluations.best()) is not None:
+                kept = best
                 restore_weights(open_checkpoint(self.folder.checkpoints, best), self.model, self.vocabulary, self.table)
             windows = Windows(max_tokens=self.settings.max_tokens, stride=self.settings.stride)
             self.vocabulary.put_back(self.model, self.table)
             save_student(self.model, self.tokenizer, self.folder.student, windows)
-            write_card(self.folder.student, self._facts())
+            write_card(self.folder.student, self._facts(kept))
             self.folder.exposure.keep()
             write_json(
                 self.folder.done,
@@ -281,6 +285,7 @@ class _Run:
                     "fingerprint": digest_json(self.fingerprints),
                     "fingerprints": self.fingerprints,
                     "steps": len(self.parts.plan.steps),
+                    "weights": self.folder.weights_digest(),
                     "examples": replay(self.folder.exposure.path, self.parts.plan),
                     "ranks": ranks,
                     **self.machine,
@@ -289,24 +294,20 @@ class _Run:
             )
         accelerator.wait_for_everyone()
 
-    def _facts(self) -> CardFacts:
-        plan, loss = self.parts.plan, self.settings.distilled_loss
-        return CardFacts(
-            labels=self.settings.labels,
-            encoder=self.settings.student.name,
-            encoder_sha256=self.fingerprints["student"],
-            regimen=str(plan.regimen.get("name", "unnamed")),
-            plan_sha256=self.fingerprints["plan"],
-            original_sha256=self.fingerprints["original"],
-            distilled_sha256=self.fingerprints["distilled"],
-            steps=len(plan.steps),
-            batch_size=plan.batch_size,
-            seed=self.settings.seed,
-            learning_rate=self.settings.learning_rate,
-            loss=f"cross entropy; distilled: {loss.kind}, weight {loss.weight:g}",
+    def _facts(self, kept: int) -> CardFacts:
+        """`kept`: after how many steps the student's weights are."""
+        evaluation, row = self.settings.evaluation, self.folder.evaluations.row(kept)
+        figures = (
+            [Figure(evaluation.name, None, row["precision"], row["recall"], row["f1"])] if evaluation and row else []
+        )
+        return card_facts(
+            self.settings,
+            self._planned,
+            self.fingerprints,
+            followed=self.parts.plan,
             precision=self.machine["precision"],
-            examples=plan.examples,
-            passes=plan.passes,
+            figures=figures,
+            evaluation_sha256={evaluation.name: self.fingerprints["evaluation"]} if evaluation and row else {},
         )
 
     def _tell_changes(self, before: dict[str, Any]) -> None:

@@ -48,6 +48,9 @@ class StudentSettings(Settings):
     """Sub-tokens a forward; None: 1,024 on a CPU, 32,768 elsewhere. Changes the result by rounding only."""
     distilled_loss: DistilledLoss = DistilledLoss()
     """What is done about noise in the distilled labels."""
+    channel: Path | None = None
+    """For the distilled loss of that name: how the annotator's labels follow from the true ones, as `nerkd evaluate
+    --channel` writes it (see `channel`)."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` is bfloat16 autocast where the hardware multiplies it, else float32."""
     threads: Annotated[int, Field(ge=1)] | None = None
@@ -58,6 +61,12 @@ class StudentSettings(Settings):
     checkpoint_every: Annotated[int, Field(ge=0)] = 0
     """Steps between checkpoints; 0: only when the run is interrupted."""
     keep_checkpoints: Annotated[int, Field(ge=1)] = 2
+
+    @model_validator(mode="after")
+    def _knows_the_channel(self) -> Self:
+        if self.distilled_loss.kind == "channel" and self.channel is None:
+            raise ValueError("distilled_loss is `channel`; name the annotator's channel under `channel`")
+        return self
 
     @model_validator(mode="after")
     def _windows_move_on(self) -> Self:
@@ -79,8 +88,6 @@ class TrainSettings(StudentSettings):
     """Human-labelled documents (JSON lines) that the plan's `original` ids name."""
     distilled: Path | None = None
     """LLM-labelled documents that the plan's `distilled` ids name."""
-    channel: Path | None = None
-    """For the distilled loss of that name: how the annotator's labels follow from the true ones (see `channel`)."""
     cache: Path | None = None
     """A folder where tokenized texts are kept for other runs with this encoder; None: they are not kept."""
     evaluation: Path | None = None

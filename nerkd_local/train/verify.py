@@ -208,6 +208,8 @@ def _unused(folder: TrainFolder) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise InputError("a run is writing here; verify it when it has ended", path=folder.output) from None
+    except OSError:  # the place is read-only, for runs too
+        pass
     try:
         yield
     finally:

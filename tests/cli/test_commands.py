@@ -184,3 +184,24 @@ def test_the_doctor_reports_and_fails_on_a_bad_model(tmp_path: Path) -> None:
     done = nerkd("doctor", tmp_path)
     assert done.returncode == 4
     assert "without a config.json" in done.stdout
+
+
+def test_what_stands_for_what_is_written_as_a_channel(tmp_path: Path) -> None:
+    def row(name: str, label: str | None, status: str) -> str:
+        spans = [[0, 3, label]] if label else []
+        row = {"id": name, "text": "Ann", "tokens": [[0, 3]], "spans": spans, "meta": {"status": status}}
+        return json.dumps(row) + "\n"
+
+    gold, found = tmp_path / "gold.jsonl", tmp_path / "found.jsonl"
+    gold.write_text("".join(row(name, "PER", "annotated") for name in "abcd"))
+    # an answer that could not be read says nothing of the annotator's errors
+    found.write_text(row("a", "PER", "annotated") + row("b", None, "annotated") + row("c", "LOC", "annotated"))
+    with found.open("a") as stream:
+        stream.write(row("d", None, "malformed"))
+    done = nerkd("evaluate", gold, found, "--channel", tmp_path / "channel.json")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("channel of 3 sentences, labels LOC, PER -> ")
+    channel = json.loads((tmp_path / "channel.json").read_text())
+    assert channel["tags"] == ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
+    # three true B-PER and 2 pseudo-counts: 1.84 of them for the tag itself, 0.04 for each other one
+    assert channel["channel"][3] == pytest.approx([1.04 / 5, 1.04 / 5, 0.04 / 5, 2.84 / 5, 0.04 / 5])

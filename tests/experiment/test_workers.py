@@ -215,6 +215,28 @@ def test_another_worker_waits_for_a_beginning_and_goes_on_while_the_first_studen
         assert left(folder, student.name) == left(alone, student.name), student.name
 
 
+def test_a_plan_that_another_worker_trains_under_another_name_is_waited_for(
+    experiment: ExperimentSettings, students: list[Student], steps_done: list[int]
+) -> None:
+    both = students[1]
+    twins = [
+        Student(name, name, 0, both.original, both.distilled, both.evaluations) for name in ("linear", "linear@0.5")
+    ]
+    folder = new_folder(experiment, "twins", twins)
+    other = Worker(twins[::-1], experiment, folder, lambda: False)
+    train, tried = Worker._train, []
+
+    def meanwhile(worker: Worker, student: Student, training: TrainSettings) -> None:
+        tried.append(other._try(next(twin for twin in twins if twin != student)))
+        train(worker, student, training)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Worker, "_train", meanwhile)
+        Worker(twins, experiment, folder, lambda: False).work()
+    assert tried == [False]
+    assert len(steps_done) == STEPS
+
+
 class Killed(BaseException):
     """Nothing may catch it, as nothing catches SIGKILL."""
 

@@ -111,7 +111,7 @@ def test_a_whole_experiment_and_the_same_command_again(experiment: list[str], tm
         assert snapshot(out) == before  # refused before anything was written
 
     # what is not the run may change: nothing is trained again
-    for change in ("training.threads=1", "training.log_every=3", "annotator.engine.answers=elsewhere.jsonl"):
+    for change in ("training.threads=1", "workers=1", "annotator.engine.answers=elsewhere.jsonl"):
         same = run([*experiment, "--set", change], tmp_path)
         assert same.returncode == 0, same.stderr
         assert same.stdout == first.stdout

@@ -24,6 +24,7 @@ EXPECTED = {
     "sigmoid_decay": (1.0, 0.0, 0.5),
     "power_decay": (0.990, 0.0, 0.333),
     "power_decay_complement": (1.0, 0.01, 0.667),
+    "adaptive": (0.995, 0.005, 0.5),  # its prior's, as long as there is no evidence
 }
 
 

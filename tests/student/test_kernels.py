@@ -74,6 +74,27 @@ def test_attention_is_torchs_forward_and_backward(
         torch.testing.assert_close(mine.grad.double(), theirs.grad, rtol=0, atol=close)
 
 
+@pytest.mark.parametrize("rotated", [0, 2, 3], ids=["none", "query and key", "all"])
+def test_autocast_takes_tensors_of_any_precision(taken: list[str], rotated: int) -> None:
+    """As torch's own attention does: models that turn queries and keys by position leave them in float32."""
+    inputs = [
+        drawn(ROWS, HEADS, LENGTH, WIDTH, dtype=torch.float32 if number < rotated else torch.bfloat16, seed=number)
+        for number in range(3)
+    ]
+    found = []
+    for device in (CPU, torch.device("cuda")):  # the faster way, and torch's
+        given = [each.clone().requires_grad_() for each in inputs]
+        with autocast("bf16", CPU), fast_kernels(device):
+            attended = functional.scaled_dot_product_attention(*given, attn_mask=blocks())
+        attended.float().sum().backward()
+        assert attended.dtype == torch.bfloat16
+        found.append([attended.float(), *(each.grad.float() for each in given if each.grad is not None)])
+    assert taken == ["_attend"]
+    assert len(found[0]) == 4
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=3e-2)
+
+
 def test_no_gradient_leaves_a_window(taken: list[str]) -> None:
     query, key, value = heads()
     with fast_kernels(CPU):

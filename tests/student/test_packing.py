@@ -68,12 +68,32 @@ def test_words_and_values_stay_in_the_order_of_the_windows(given_windows: list[W
 def test_rows_are_about_as_long_as_asked_and_about_equally_long(given_windows: list[Window], row_tokens: int) -> None:
     lengths = [len(window) for window in given_windows]
     batch = pack(given_windows, PAD, row_tokens=row_tokens)
-    width = batch.input_ids.shape[1]
-    assert max(lengths) <= width <= max(row_tokens, *lengths) + max(lengths)
     filled = (batch.input_ids != PAD).sum(1)
-    assert int(filled.max()) == width
+    longest = int(filled.max())
+    assert max(lengths) <= longest <= max(row_tokens, *lengths) + max(lengths)
     assert int(filled.min()) > 0
-    assert width - int(filled.min()) <= max(lengths)
+    assert longest - int(filled.min()) <= max(lengths)
+    assert longest <= batch.input_ids.shape[1] <= longest * 17 / 16
+
+
+@pytest.mark.parametrize(
+    ("longest", "width"),
+    [
+        (1, 1),
+        (31, 31),
+        (32, 32),
+        (33, 34),
+        (63, 64),
+        (64, 64),
+        (65, 68),
+        (127, 128),
+        (128, 128),
+        (129, 136),
+        (511, 512),
+    ],
+)
+def test_rows_come_in_few_widths(longest: int, width: int) -> None:
+    assert pack(of_length(longest), PAD, row_tokens=1).input_ids.shape == (1, width)
 
 
 def of_length(*lengths: int) -> list[Window]:
@@ -106,9 +126,10 @@ def test_rows_by_hand(lengths: tuple[int, ...], row_tokens: int, rows: list[list
 @given(windows(), st.integers(1, 64))
 def test_there_is_at_most_one_row_more_than_the_tokens_fill(given_windows: list[Window], row_tokens: int) -> None:
     lengths = [len(window) for window in given_windows]
-    rows, width = pack(given_windows, PAD, row_tokens=row_tokens).input_ids.shape
+    ids = pack(given_windows, PAD, row_tokens=row_tokens).input_ids
+    rows, longest = len(ids), int((ids != PAD).sum(1).max())
     assert rows <= -(-sum(lengths) // max(row_tokens, *lengths)) + 1
-    assert rows * width - sum(lengths) < rows * max(lengths)  # less than the longest window is empty in a row
+    assert rows * longest - sum(lengths) < rows * max(lengths)  # less than the longest window is empty in a row
 
 
 @given(windows(), st.integers(1, 64), st.integers(0, 6))
@@ -128,13 +149,13 @@ def test_layers_that_look_only_so_far_get_a_mask_of_their_own(
         assert torch.equal(masks["sliding_attention"][:, 0, token], expected)
 
 
-@pytest.mark.parametrize("count", [16, 64, 256])
+@pytest.mark.parametrize("count", [8, 16, 64, 256])
 def test_hardly_anything_is_padding(count: int) -> None:
     # sentence lengths as newswire has them: mean about 20, some up to 60 and more
-    lengths = np.random.default_rng(0).gamma(2.0, 10.0, count).astype(int) + 3
-    made = [Window(np.zeros(n, np.int32), np.zeros(1, np.int32), np.zeros(1, np.int32)) for n in lengths]
-    batch = pack(made, PAD, row_tokens=256)
-    assert 1 - lengths.sum() / batch.input_ids.numel() < 0.03
+    draw = np.random.default_rng(0)
+    steps = [draw.gamma(2.0, 10.0, count).astype(int) + 3 for _ in range(20)]
+    processed = sum(pack(of_length(*lengths), PAD, row_tokens=256).input_ids.numel() for lengths in steps)
+    assert 1 - sum(lengths.sum() for lengths in steps) / processed < 0.03
 
 
 SENTENCES = [WORDS[start : start + length] for start, length in [(0, 1), (1, 11), (2, 5), (0, 12), (4, 2), (3, 9)]]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from nerkd_local.errors import InputError
 from nerkd_local.records import Document, Span, from_words
@@ -96,5 +97,5 @@ def test_what_is_no_channel_is_refused(make_settings: SettingsMaker, tmp_path: P
 
 
 def test_a_loss_that_needs_a_channel_asks_for_it(make_settings: SettingsMaker) -> None:
-    with pytest.raises(InputError, match="name the annotator's channel under `channel`"):
-        load_channel(make_settings(distilled_loss={"kind": "channel"}))
+    with pytest.raises(ValidationError, match="name the annotator's channel under `channel`"):
+        make_settings(distilled_loss={"kind": "channel"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +15,7 @@ from nerkd_local.student.dropout import key_dropout
 from nerkd_local.student.model import new_student, student_tags
 from nerkd_local.student.packing import Layout
 from nerkd_local.train.data import load_examples, step_examples
-from nerkd_local.train.loop import Parts, learning_rate, new_optimizer, run_step, run_steps
+from nerkd_local.train.loop import Parts, clip_gradients, learning_rate, new_optimizer, run_step, run_steps
 from nerkd_local.train.ranks import join_ranks
 from nerkd_local.train.settings import TrainSettings
 from tests.train.conftest import SettingsMaker
@@ -170,3 +171,21 @@ def test_biases_norms_and_embeddings_do_not_decay(make_settings: SettingsMaker) 
     assert any(weights is embeddings for weights in level["params"])
     assert len(names) == len(decaying["params"]) + len(level["params"]) == len(list(model.parameters()))
     assert learning_rate(settings, 0, 1) == settings.learning_rate
+
+
+@pytest.mark.parametrize(("max_norm", "scale"), [(0.5, 0.1), (5.0, 1.0), (6.0, 1.0)])
+def test_gradients_are_scaled_down_to_the_norm_and_never_up(max_norm: float, scale: float) -> None:
+    # 3 and 4 make 5; of the embeddings only row 1 counts, and one without a gradient is passed over
+    plain, embeddings, untouched = (torch.nn.Parameter(torch.zeros(shape)) for shape in ((2,), (2, 1), (3,)))
+    plain.grad, embeddings.grad = torch.tensor([3.0, 0.0]), torch.tensor([[0.0], [4.0]])
+    clip_gradients([plain, embeddings, untouched], embeddings, np.array([1]), max_norm)
+    torch.testing.assert_close(plain.grad, torch.tensor([3.0, 0.0]) * scale)
+    torch.testing.assert_close(embeddings.grad, torch.tensor([[0.0], [4.0]]) * scale)
+    assert untouched.grad is None
+
+
+def test_a_norm_that_is_no_number_is_not_passed_over() -> None:
+    broken, other = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
+    broken.grad, other.grad = torch.tensor([math.nan]), torch.tensor([1.0])
+    clip_gradients([broken, other], other, np.array([0]), 1.0)
+    assert other.grad.isnan().all()

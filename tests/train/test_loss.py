@@ -124,7 +124,7 @@ class Gradients:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.param_groups: list[dict[str, Any]] = [{}]
+        self.param_groups: list[dict[str, Any]] = [{"params": list(model.parameters())}]
 
     def step(self) -> None:
         self.kept = torch.cat([weights.grad.flatten() for weights in self.model.parameters()])

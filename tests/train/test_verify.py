@@ -16,10 +16,12 @@ from click.testing import CliRunner
 from filelock import FileLock
 
 from nerkd_local.cli.train import command
+from nerkd_local.config.folders import configs_folder
 from nerkd_local.corpus.jsonl import write_documents
 from nerkd_local.errors import CheckFailed, InputError, InterruptedRun
 from nerkd_local.files import read_json, write_json
-from nerkd_local.regimen.plan import save_plan
+from nerkd_local.regimen.catalog import load_regimen
+from nerkd_local.regimen.plan import build_plan, save_plan
 from nerkd_local.settings import save_settings
 from nerkd_local.train.folder import TrainFolder
 from nerkd_local.train.run import train
@@ -255,6 +257,35 @@ def test_what_is_not_there_or_under_way_cannot_be_verified(finished: TrainSettin
     finished.plan.unlink()
     with pytest.raises(InputError, match="no such file"):
         verify_run(finished)
+
+
+def test_a_run_in_a_read_only_place_can_be_verified(finished: TrainSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **named: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    assert verify_run(finished).problems == []
+
+
+def test_an_adaptive_run_is_checked_against_the_plan_that_its_evidence_made(tiny_encoder: Path, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, tiny_encoder)
+    regimen = load_regimen("adaptive", configs_folder("regimens"))
+    ids = [[f"{source}:{number}" for number in range(8)] for source in ("original", "distilled")]
+    plan = build_plan(regimen, *ids, steps=20, batch_size=4, seed=0)
+    save_plan(plan, settings.plan)
+    folder = train(settings)
+    findings = verify_run(settings)
+    assert findings.problems == []
+    assert findings.steps == 20
+    # with other evidence it would have been another plan
+    rows = [json.loads(line) for line in folder.evidence.path.read_text().splitlines()]
+    for row in rows:
+        row["alignment"] = {name: -5.0 if name != "original" else 1.0 for name in row["alignment"]}
+    folder.evidence.path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert any("was not trained on the plan's examples" in problem for problem in verify_run(settings).problems)
+    folder.evidence.path.write_text("{}\n")
+    with pytest.raises(CheckFailed, match=r"evidence.jsonl:1: is no line of an evidence log"):
+        verify_run(settings)
 
 
 def test_the_command_prints_what_was_found_and_exits_with_4_where_something_differs(
