@@ -32,10 +32,9 @@ from children import run_child
 from published import run_published
 from rates import say, shown
 
-from nerkd_local import offline, threads
+from nerkd_local import offline
 
-offline.seal()
-threads.wait_politely()
+offline.seal()  # and no word on how threads wait: that is each child's own affair, and the recipe has torch's default
 
 from nerkd_local.corpus.jsonl import write_documents  # noqa: E402
 from nerkd_local.corpus.readers import read_corpus  # noqa: E402
