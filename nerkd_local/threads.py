@@ -13,7 +13,7 @@ def wait_politely() -> None:
     A thread that spins takes the core that the thread it waits for needs, as soon as anything else runs on the machine;
     one that sleeps at once has to be woken a thousand times in a training step. torch brings GNU's OpenMP, which spins
     300,000 times unless told otherwise. Two threads of all-MiniLM-L6-v2 on a two-core AMD EPYC (one thread: 6.6 s and
-    506 sentences/s):
+    506 sentences/s; something else always ran beside it, in the first two rows little):
 
     spins                                        0    1,000    3,000
     training, 80 steps of 8 sentences        7.9 s    5.0 s    4.7 s
