@@ -16,6 +16,7 @@ from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.students import Student, training_settings
 from nerkd_local.files import local_model
 from nerkd_local.regimen.catalog import load_regimen, regimen_label
+from nerkd_local.regimen.exposure import resolve
 from nerkd_local.settings import find_named, load_settings
 from nerkd_local.train.identity import NOT_THE_RUN
 from nerkd_local.train.launch import read_launcher_config
@@ -117,10 +118,13 @@ def _write_mix(name: str, sources: Sequence[str], folder: RunFolder) -> int:
 
 def check_grid(settings: ExperimentSettings, folder: RunFolder) -> None:
     """Raise InputError for what would otherwise stop the experiment only when its first student is trained:
-    an unknown regimen or launcher, no encoder, training settings that are not allowed, and a run folder with
-    students that were trained with other settings."""
+    an unknown regimen or launcher, an exposure that a regimen cannot be brought to, no encoder, training settings that
+    are not allowed, and a run folder with students that were trained with other settings."""
     local_model(settings.student)
     read_launcher_config(find_named(settings.accelerate, configs_folder("accelerate")))
+    for name in dict.fromkeys(name for mix in settings.all_mixes for name in mix.regimens or settings.regimens):
+        # how many sentences there are makes no difference to whether it can be matched
+        resolve(load_regimen(name, configs_folder("regimens")), 1, 1, settings.training.steps)
     for cell in list_cells(settings):
         training_settings(student_of(cell, settings, folder), settings, folder)
     if folder.settings.exists() and has_students(folder):

@@ -37,10 +37,13 @@ class Course:
     """Those of its run (see `train.identity`)."""
 
     def key(self, steps: int) -> str:
-        """The same for two students exactly if their first so many steps are the same to the last bit."""
+        """The same for two students exactly if their first so many steps are the same to the last bit.
+
+        Of a regimen that decides as training goes nobody knows that, and its key is that of its own plan.
+        """
         shown = self.plan.steps[:steps]
         unused = {
-            "plan",
+            *(() if self.plan.adaptive else ("plan",)),
             *(() if any(step.original for step in shown) else ("original",)),
             *(() if any(step.distilled for step in shown) else ("distilled",)),
         }

@@ -105,8 +105,7 @@ def run_student(
 
 def _tidy(here: Path, settings: ExperimentSettings) -> None:
     if not settings.keep_students:
-        (here / "done.json").unlink(missing_ok=True)  # first: what says that the weights are there
-        shutil.rmtree(here / "student", ignore_errors=True)
+        TrainFolder(here).forget_student()
 
 
 def is_finished(student: Student, folder: RunFolder) -> bool:

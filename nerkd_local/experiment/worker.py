@@ -15,7 +15,7 @@ from nerkd_local.errors import InterruptedRun, NerkdError
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.locks import Busy, held
 from nerkd_local.experiment.prefixes import Prefixes
-from nerkd_local.experiment.students import Student, course_of, is_finished, run_student
+from nerkd_local.experiment.students import Student, course_of, finished_students, is_finished, run_student
 from nerkd_local.experiment.workers import read_students
 from nerkd_local.settings import load_settings
 from nerkd_local.train.messages import tell
@@ -71,8 +71,8 @@ class Worker:
         with ExitStack() as stack:
             try:
                 stack.enter_context(held(self._folder, student.name, wait=False))
-                if is_finished(student, self._folder):
-                    run_student(student, self._settings, self._folder)  # is it of these settings?
+                # one of other settings is made again, here and like any other
+                if is_finished(student, self._folder) and finished_students([student], self._settings, self._folder):
                     return True
                 # a student under another name that is the same is somebody's: its result will do for this one
                 course = self._prefixes.courses[student.name]

@@ -43,6 +43,9 @@ from nerkd_local.regimen.schedule import Adaptive
 ORIGINAL = "original"
 """The originals' name among the groups of an evidence. A distilled corpus called so is told from them by its `/`."""
 
+_MOST_GROUPS = 64
+"""A probe is a backward pass for each, and a plan keeps a number for each at every step."""
+
 _MOST_HELP, _MOST_HARM = 2.0, -1.0
 """Where a probe's alignment is cut: one of a small g_H must not decide alone."""
 
@@ -67,6 +70,18 @@ def group_of(id: str) -> str:
     return corpus + slash if slash else ""
 
 
+def check_groups(ids: Collection[str]) -> None:
+    """Raise InputError for distilled ids of more corpora than can be asked about: what stands before the slash of most
+    of them is then no corpus, but a document, say."""
+    groups = len({group_of(id) for id in ids})
+    if groups > _MOST_GROUPS:
+        raise InputError(
+            "the adaptive regimen asks about every distilled corpus, and what stands before the first slash of the ids "
+            f"names {groups:,}; at most {_MOST_GROUPS} can be told apart: let ids begin with a corpus and a slash, or "
+            "have no slash"
+        )
+
+
 def grouped(ids: Collection[str]) -> dict[str, tuple[str, ...]]:
     """The distilled ids by group, groups and ids in ascending order."""
     groups: dict[str, list[str]] = {}
@@ -76,7 +91,11 @@ def grouped(ids: Collection[str]) -> dict[str, tuple[str, ...]]:
 
 
 def trust(sizes: Mapping[str, int], evidence: Sequence[Evidence], eta: float) -> Trust:
-    """The law above. `sizes`: the distilled groups' numbers of sentences."""
+    """The law above. `sizes`: the distilled groups' numbers of sentences.
+
+    Where the originals have not helped at all (a denominator of 0), r is its limit: 0 if the distilled have done harm,
+    and 1 if they have helped or nothing has told anything.
+    """
     helped = dict.fromkeys(sizes, 0.0)
     theirs = ours = 0.0
     parts = _parts(sizes, helped, eta)
@@ -89,7 +108,9 @@ def trust(sizes: Mapping[str, int], evidence: Sequence[Evidence], eta: float) ->
         ours += max(cut[ORIGINAL], 0.0)
     if not evidence:
         return Trust(parts, 1.0)
-    return Trust(parts, min(max(theirs / ours, 0.0), 1.0) if ours > 0 else 1.0)
+    if ours == 0.0:
+        return Trust(parts, 0.0 if theirs < 0 else 1.0)
+    return Trust(parts, min(max(theirs / ours, 0.0), 1.0))
 
 
 def probe_steps(schedule: Adaptive, steps: int) -> list[int]:
@@ -174,7 +195,8 @@ def adaptive_steps(
 def _originals(ids: Collection[str], schedule: Adaptive, seed: int, before: int) -> Iterator[str]:
     """The originals as they are read: so many without the held-out fold, then the fold, then all."""
     fold = held_out(ids, schedule, seed)
-    kept = [id for id in ids if id not in set(fold)]
+    judges = set(fold)
+    kept = [id for id in ids if id not in judges]
     later = int(digest(seed, "released")[:15], 16)  # another order: the fold would else be read twice as often
     return chain(islice(read_source(kept, "original", seed), before), fold, read_source(ids, "original", later))
 

@@ -17,7 +17,7 @@ from nerkd_local.errors import InputError
 from nerkd_local.files import read_json_lines, write_json_lines
 from nerkd_local.fingerprints import digest, digest_json
 from nerkd_local.records import Source
-from nerkd_local.regimen.adaptive import Evidence, adaptive_steps, candidates
+from nerkd_local.regimen.adaptive import Evidence, adaptive_steps, candidates, check_groups
 from nerkd_local.regimen.allocate import allocate_counts
 from nerkd_local.regimen.exposure import resolve
 from nerkd_local.regimen.mixture import read_source
@@ -167,6 +167,7 @@ def build_plan(
     )
     if not isinstance(resolved.schedule, Adaptive):
         return plan
+    check_groups(distilled_ids)
     return replanned(replace(plan, ids={source: tuple(sorted(ids[source])) for source in _SOURCES}), ())
 
 
@@ -208,9 +209,15 @@ def load_plan(path: Path) -> Plan:
     try:
         regimen, seed, batch_size = dict(header["regimen"]), int(header["seed"]), int(header["batch_size"])
         pools = {source: Pool(int(header[source]["size"]), str(header[source]["digest"])) for source in _SOURCES}
-        ids = None if header.get("ids") is None else {source: tuple(header["ids"][source]) for source in _SOURCES}
+        ids = None if header.get("ids") is None else {source: _ids(header["ids"][source]) for source in _SOURCES}
+        if (regimen.get("schedule") or {}).get("shape") == "adaptive":
+            Adaptive.model_validate(regimen["schedule"])
+            if ids is None:
+                raise ValueError("a plan that decides as training goes has the ids that it decides from")
+        elif ids is not None:
+            raise ValueError("a plan that is fixed has no ids")
         expected_steps, expected = int(header["steps"]), str(header["fingerprint"])
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):  # pydantic's are ValueErrors
         raise InputError("the plan's first line is damaged; build the plan again", path=path, line=1) from None
     steps: list[PlanStep] = []
     for line, value in lines:
@@ -228,6 +235,12 @@ def load_plan(path: Path) -> Plan:
 
 
 _SOURCES: tuple[Source, Source] = ("original", "distilled")
+
+
+def _ids(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list) or not all(isinstance(id, str) for id in given):
+        raise TypeError("ids are a list of strings")
+    return tuple(given)
 
 
 def _pool(ids: Collection[str]) -> Pool:
@@ -256,10 +269,10 @@ def _plan_step(value: Mapping[str, Any], number: int, batch_size: int, path: Pat
         raise InputError(f"step {number} of the plan was expected here; build the plan again", path=path, line=line)
     ids: list[tuple[str, ...]] = []
     for source in _SOURCES:
-        given = value[source]
-        if not isinstance(given, list) or not all(isinstance(id, str) for id in given):
-            raise InputError(f"{source!r} is not a list of ids; build the plan again", path=path, line=line)
-        ids.append(tuple(given))
+        try:
+            ids.append(_ids(value[source]))
+        except TypeError:
+            raise InputError(f"{source!r} is not a list of ids; build the plan again", path=path, line=line) from None
     step = PlanStep(*ids)
     size = len(step.original) + len(step.distilled)
     if size != batch_size:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -107,9 +108,8 @@ def load_examples(
             continue
         if path is None:
             raise InputError(f"the plan uses {source} examples; name their file under {source!r}")
-        wanted = [document for document in read_documents(path) if document.id in first_use]
-        for start in range(0, len(wanted), _CHUNK):
-            chunk = wanted[start : start + _CHUNK]
+        wanted = (document for document in read_documents(path) if document.id in first_use)
+        while chunk := list(islice(wanted, _CHUNK)):  # documents take more memory than their windows
             encoded = encode_cached(
                 tokenizer,
                 tokenizer_digest,

@@ -21,7 +21,7 @@ from nerkd_local.regimen.plan import Plan, replanned
 from nerkd_local.train.data import micro_batches, step_pieces
 from nerkd_local.train.logs import cut_log
 from nerkd_local.train.loop import Parts, forward_tokens, piece_losses
-from nerkd_local.train.ranks import from_first_rank
+from nerkd_local.train.ranks import from_first_rank, together
 from nerkd_local.train.settings import TrainSettings
 
 _GRID = 10**9
@@ -45,8 +45,11 @@ class EvidenceLog:
             stream.flush()
             os.fsync(stream.fileno())
 
-    def read(self) -> list[Evidence]:
-        """All that was found, in order. Raises InputError with the line for a file that is no such log."""
+    def read(self, plan: Plan | None = None) -> list[Evidence]:
+        """All that was found, in order. Raises InputError with the line for a file that is no such log, and, with a
+        `plan`, for one that is not of its probes and groups."""
+        steps = None if plan is None else probes_of(plan)
+        names = None if plan is None else set(_group_names(plan))
         if not self.path.exists():
             return []
         found = []
@@ -55,18 +58,25 @@ class EvidenceLog:
                 evidence = Evidence(int(row["step"]), {str(k): float(u) for k, u in row["alignment"].items()})
             except (AttributeError, KeyError, TypeError, ValueError):
                 raise InputError("is no line of an evidence log", path=self.path, line=line) from None
+            place = len(found)
+            if steps is not None and (
+                evidence.step not in steps[place : place + 1] or evidence.alignment.keys() != names
+            ):
+                raise InputError(
+                    "is not what the plan asks for here: another step, or other groups", path=self.path, line=line
+                )
             found.append(evidence)
         return found
 
 
 def as_trained(plan: Plan, log: EvidenceLog) -> Plan:
     """The plan as a run with this log has followed it, or will as far as is known."""
-    return plan if plan.adaptive is None else replanned(plan, log.read())
+    return plan if plan.adaptive is None else replanned(plan, log.read(plan))
 
 
 def evidence_so_far(accelerator: Any, plan: Plan, log: EvidenceLog) -> list[Evidence]:
-    """Rank 0's log, on every rank."""
-    mine = log.read() if accelerator.is_main_process else []
+    """Rank 0's log, on every rank. Raises InputError, on all of them, for a log that is not the plan's."""
+    mine = together(accelerator, lambda: log.read(plan) if accelerator.is_main_process else [])
     names = _group_names(plan)
     return [
         Evidence(
@@ -93,7 +103,8 @@ def gather_evidence(parts: Parts, model: Any, settings: TrainSettings, step: int
     assert schedule is not None
     assert plan.ids is not None
     fold = held_out(plan.ids["original"], schedule, plan.seed)
-    rest = [id for id in plan.ids["original"] if id not in set(fold)]
+    judges = set(fold)
+    rest = [id for id in plan.ids["original"] if id not in judges]
     samples: dict[str, list[tuple[Source, str]]]
     samples = {ORIGINAL: [("original", id) for id in probe_sample(rest, schedule, plan.seed, step)]}
     for name, ids in grouped(plan.ids["distilled"]).items():

@@ -4,6 +4,7 @@ settings.json   the resolved settings          student/      the trained student
 exposure.jsonl  a line a step: see `exposure`  checkpoints/  see `student.checkpoint`
 evaluations.jsonl  see `evaluation`             evidence.jsonl  of an adaptive regimen: see `evidence`
 done.json       fingerprints, world size, threads, time; there only when the run is finished
+trained.json    what done.json said, once the student of a finished run was removed (see `forget_student`)
 """
 
 from __future__ import annotations
@@ -40,7 +41,14 @@ class TrainFolder:
         self.checkpoints = output / "checkpoints"
         self.student = output / "student"
         self.done = output / "done.json"
+        self.trained = output / "trained.json"
         self.lock = output / ".lock"
+
+    def forget_student(self) -> None:
+        """Remove the student of a finished run. What it was shown stays, and can still be verified."""
+        if self.done.exists():
+            self.done.replace(self.trained)  # first: what says that the weights are there
+        shutil.rmtree(self.student, ignore_errors=True)
 
     def weights_digest(self) -> str:
         """SHA-256 over the student's weights: names and contents of its safetensors files."""
@@ -90,12 +98,12 @@ class TrainFolder:
         check_same_run(checkpoint.meta["fingerprints"], fingerprints, checkpoint.folder)
         return checkpoint.step
 
-    def rewind(self, steps: int, probes: Collection[int] = ()) -> int:
+    def rewind(self, steps: int, probes: Collection[int] = (), evaluated: Collection[int] = ()) -> int:
         """Cut the logs back to the first so many steps, as what follows happens again; returns how many are kept.
 
         None are, with a line on stderr, where the ledger of these steps, what the probes before them (`probes`: all of
-        the plan's) found, or the checkpoint of the best evaluation is damaged: the run starts over, so that all are
-        whole at its end.
+        the plan's) found, the evaluations on the way (`evaluated`: after how many steps), or the checkpoint of the best
+        of them is damaged: the run starts over, so that all are whole at its end.
         """
         lines = self.exposure.cut(steps)
         self.evaluations.cut(steps)
@@ -105,6 +113,8 @@ class TrainFolder:
             tell(f"{self.exposure.path}: holds {lines} of the {steps} steps done, the next is damaged; starting over")
         elif not {step for step in probes if step < steps} <= {each.step for each in self.evidence.read()}:
             tell(f"{self.evidence.path}: does not hold what the steps done were chosen by; starting over")
+        elif not all(map(self.evaluations.holds, evaluated)):
+            tell(f"{self.evaluations.path}: lacks evaluations of the steps done; starting over")
         elif best is not None and not is_whole(self.checkpoints, best):
             tell(f"{self.checkpoints}: the checkpoint of the best evaluation, step {best}, is damaged; starting over")
         else:

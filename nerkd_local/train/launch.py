@@ -107,7 +107,6 @@ def launch_environment(machines: Mapping[str, Any], inherited: Mapping[str, str]
     processes, hosts = int(machines.get("num_processes", 1)), int(machines.get("num_machines", 1))
     defaults = {
         "OMP_NUM_THREADS": str(max(usable_cores() // max(processes // hosts, 1), 1)),
-        "OMP_WAIT_POLICY": "PASSIVE",  # see `threads`
         # cuBLAS adds in a fixed order only with a workspace chosen before its first use
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     }

@@ -10,7 +10,8 @@ from nerkd_local.files import atomic_writer, json_line, parse_json
 
 
 def cut_log(path: Path, keep: Callable[[dict[str, Any]], bool]) -> int:
-    """Keep the lines up to the first that is not wanted, or that a killed process left torn; returns their number.
+    """Keep the lines up to the first that is not wanted, that `keep` cannot read, or that a killed process left torn;
+    returns their number.
 
     A file that is not there stays so.
     """
@@ -23,7 +24,10 @@ def cut_log(path: Path, keep: Callable[[dict[str, Any]], bool]) -> int:
             row = parse_json(line)
         except ValueError:
             break
-        if not isinstance(row, dict) or not keep(row):
+        try:
+            if not keep(row):
+                break
+        except (KeyError, TypeError):  # JSON, and none of this log's
             break
         kept.append(row)
     with atomic_writer(path) as stream:

@@ -91,6 +91,8 @@ def run_steps(
     number.
     """
     steps = len(parts.plan.steps)
+    if begin < steps:
+        settle_exchange(parts)
     for number in range(begin, steps):
         before(number)
         done, loss = run_step(parts, settings, number)
@@ -114,6 +116,22 @@ def run_steps(
         if stops:
             return number + 1
     return steps
+
+
+def settle_exchange(parts: Parts) -> None:
+    """Have the ranks' first exchange of gradients behind them before a step counts. All ranks call this.
+
+    torch lays out what the ranks exchange anew after a process's first backward, and with three ranks or more the order
+    in which an element is added up depends on where it stands: without this, the step that a resumed run begins with
+    would end in other last bits than the same step of a run that was not interrupted.
+    """
+    accelerator = parts.accelerator
+    if accelerator.num_processes == 1:
+        return
+    with autocast(parts.precision, accelerator.device):
+        loss = zero_loss(parts.model, parts.layout.pad, accelerator.device)
+    accelerator.backward(loss)
+    parts.optimizer.zero_grad()
 
 
 def run_step(parts: Parts, settings: TrainSettings, number: int) -> tuple[Step, torch.Tensor]:

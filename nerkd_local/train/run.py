@@ -100,8 +100,10 @@ def _open(settings: TrainSettings, folder: TrainFolder, first: bool, held: ExitS
         held.enter_context(folder.locked())
         start = folder.resume_step(fingerprints)
         if start != FINISHED:
+            folder.trained.unlink(missing_ok=True)
             write_json(folder.settings, settings.model_dump(mode="json"))
-            start = folder.rewind(start, probes_of(plan))
+            every = settings.evaluate_every
+            start = folder.rewind(start, probes_of(plan), range(every, start, every) if every else ())
     return _Opening(plan, fingerprints, start)
 
 

@@ -60,7 +60,8 @@ def verify_run(settings: TrainSettings) -> Findings:
     - the exposure ledger is the plan, example by example, at the settings' learning rates: all of it, or of an
       interrupted run as far as its newest whole checkpoint (what follows will happen again)
     - every checkpoint's files have their manifest's sizes and hashes
-    - of a finished run, `done.json` agrees with all of it, and the student is there with its weights
+    - of a finished run, `done.json` agrees with all of it, and the student is there with its weights (or was removed
+      by `TrainFolder.forget_student`)
 
     Raises InputError for an input that is not there, a folder without a run, and one that a run is writing in;
     CheckFailed for a plan that was changed, or evidence of an adaptive regimen that cannot be read.
@@ -71,7 +72,7 @@ def verify_run(settings: TrainSettings) -> Findings:
     except InputError as error:
         raise CheckFailed(str(error)) from None
     folder = TrainFolder(settings.output)
-    if not any(path.exists() for path in (folder.done, folder.exposure.path, folder.checkpoints)):
+    if not any(path.exists() for path in (folder.done, folder.trained, folder.exposure.path, folder.checkpoints)):
         raise InputError("holds no training run; there is nothing to verify", path=folder.output)
     with _unused(folder):
         return _verified(settings, plan, run_fingerprints(settings, plan), folder)
@@ -88,7 +89,11 @@ def _verified(settings: TrainSettings, plan: Plan, fingerprints: Mapping[str, An
     steps: int | None = None  # all that the ledger holds
     if folder.done.exists():
         findings.state = f"{folder.output}: finished, {wanted:,} steps"
-        _check_done(folder, followed, fingerprints, findings)
+        _check_done(folder.done, followed, fingerprints, findings)
+        _check_student(folder, findings)
+    elif folder.trained.exists():
+        findings.state = f"{folder.output}: finished, {wanted:,} steps, its student removed"
+        _check_done(folder.trained, followed, fingerprints, findings)
     elif whole:
         steps = whole[-1]
         findings.state = f"{folder.output}: interrupted, goes on from step {steps:,} of {wanted:,}"
@@ -135,9 +140,9 @@ def _check_ledger(path: Path, plan: Plan, settings: TrainSettings, steps: int | 
         )
 
 
-def _check_done(folder: TrainFolder, plan: Plan, fingerprints: Mapping[str, Any], findings: Findings) -> None:
+def _check_done(path: Path, plan: Plan, fingerprints: Mapping[str, Any], findings: Findings) -> None:
     try:
-        done = read_json(folder.done)
+        done = read_json(path)
         found = [
             *_other_run(done["fingerprints"], fingerprints),
             *(
@@ -154,12 +159,19 @@ def _check_done(folder: TrainFolder, plan: Plan, fingerprints: Mapping[str, Any]
         findings.problems.append(str(error))
         return
     except (KeyError, TypeError, AttributeError):
-        findings.problems.append(f"{folder.done}: is damaged")
+        findings.problems.append(f"{path}: is damaged")
         return
-    _note(folder.done, found, "made with these settings from these inputs", findings)
+    _note(path, found, "made with these settings from these inputs", findings)
+
+
+def _check_student(folder: TrainFolder, findings: Findings) -> None:
+    try:
+        done = read_json(folder.done)
+    except InputError:
+        return  # told already
     if not list(folder.student.glob("*.safetensors")):
         _note(folder.student, ["the student's weights are not there"], "", findings)
-    elif "weights" in done:
+    elif isinstance(done, dict) and "weights" in done:
         same = done["weights"] == folder.weights_digest()
         _note(folder.student, [] if same else ["its weights are not those that were trained"], "as trained", findings)
 

@@ -17,7 +17,8 @@ from children import nerkd, timed
 from nerkd_local.config.folders import configs_folder
 from nerkd_local.files import read_json
 
-_STEP = re.compile(r"^step \d+/\d+", re.MULTILINE)
+_STEP = re.compile(r"^step \d+/\d+  loss ", re.MULTILINE)
+"""A trained step's line; `adaptive`'s probes have lines of their own."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def halves(evaluation: Path) -> tuple[np.ndarray, np.ndarray]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--chosen", default="adaptive")
+    parser.add_argument("--chosen", default="adaptive", help="with several mixes 'REGIMEN, MIX'")
     arguments = parser.parse_args()
     folder = RunFolder(arguments.folder)
     settings = load_settings(ExperimentSettings, folder.settings)
@@ -52,16 +52,23 @@ def main() -> None:
 def compare(chosen: str, lines: Sequence[Line], folder: RunFolder, in_a: np.ndarray, documents: np.ndarray) -> None:
     """Print the table of one size: every line on both halves, and the chosen one's lead on half B."""
     counts: dict[str, Counts] = {}
+    missing = []
+    several = len({line.mix for line in lines if line.mix}) > 1
     for line in lines:
+        name = f"{line.regimen}, {line.mix}" if several and line.mix else line.regimen
         seeds = [
             seed
             for seed, parts in line.parts.items()
-            if all((folder.student(name) / "counts.npz").exists() for name, _ in parts)
+            if all((folder.student(student) / "counts.npz").exists() for student, _ in parts)
         ]
         if seeds == list(line.parts):
-            counts[line.regimen] = line_counts(line, seeds, folder)
+            counts[name] = line_counts(line, seeds, folder)
+        else:
+            missing.append(name)
+    if missing:
+        print(f"\n{lines[0].size} originals: not compared, as not all of their seeds are there: {', '.join(missing)}.")
     if chosen not in counts:
-        print(f"\n{lines[0].size} originals: {chosen} has not all of its seeds.")
+        print(f"\n{lines[0].size} originals: {chosen!r} is none of {', '.join(map(repr, counts))}.")
         return
     on_a = {name: f1_interval(table[:, in_a], groups=documents[in_a], seed=0).mean for name, table in counts.items()}
     rival = max((name for name in counts if name != chosen), key=on_a.__getitem__)

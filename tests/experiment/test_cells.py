@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from nerkd_local.config.experiment import ExperimentSettings
-from nerkd_local.experiment.cells import list_cells, student_of
+from nerkd_local.errors import InputError
+from nerkd_local.experiment.cells import check_grid, list_cells, student_of
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.lines import list_lines
 
@@ -32,6 +33,18 @@ def test_a_student_is_trained_once_for_all_mixes_or_sizes_it_does_not_read(setti
         "mixed-n10-news+texts-seed0",
     ]
     assert names[-1] == "mixed-n10-texts-seed7"
+
+
+@pytest.mark.parametrize(
+    ("regimen", "problem"),
+    [("original_only@0.5", "reads one source alone"), ("power_decay@0.0001", "reaches mean distilled shares from")],
+)
+def test_an_exposure_that_cannot_be_is_refused_before_anything_is_annotated(
+    settings: ExperimentSettings, regimen: str, problem: str
+) -> None:
+    (settings.student / "config.json").write_text("{}")
+    with pytest.raises(InputError, match=problem):
+        check_grid(changed(settings, regimens=[regimen]), RunFolder(settings.output))
 
 
 def test_every_size_has_a_line_for_every_regimen_and_mix(settings: ExperimentSettings) -> None:

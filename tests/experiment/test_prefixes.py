@@ -11,7 +11,8 @@ import torch
 
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.prefixes import Course, Prefixes
-from nerkd_local.regimen.plan import Plan, PlanStep, Pool
+from nerkd_local.regimen.plan import Plan, PlanStep, Pool, build_plan
+from nerkd_local.regimen.schedule import Adaptive, Regimen
 from nerkd_local.student.checkpoint import newest_checkpoint, save_checkpoint
 from nerkd_local.train.exposure import ExposureLedger, replay
 from nerkd_local.train.folder import TrainFolder
@@ -44,6 +45,15 @@ def test_a_beginning_is_the_same_where_all_that_decides_it_is() -> None:
     for change in ({"distilled": "another"}, {"learning_rate": 1e-4}):
         assert course("other", "d" * STEPS, **change).key(10) != key
     assert course("longer", "d" * (STEPS + 1)).key(10) != key  # its learning rate falls more slowly
+
+
+def test_two_that_decide_as_they_go_are_not_one_for_beginning_alike() -> None:
+    keys = set()
+    for eta in (2.0, 8.0):
+        regimen = Regimen(name="adaptive", schedule=Adaptive(eta=eta))
+        plan = build_plan(regimen, ["a", "b", "c"], ["x/d", "y/e"], steps=STEPS, batch_size=2, seed=0)
+        keys.add(Course(f"eta {eta:g}", plan, {"plan": plan.identity, **SETTINGS}).key(STEPS))
+    assert len(keys) == 2
 
 
 @pytest.mark.parametrize(

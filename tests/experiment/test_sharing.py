@@ -15,6 +15,7 @@ from nerkd_local.experiment.locks import Busy, held
 from nerkd_local.experiment.prefixes import Prefixes
 from nerkd_local.experiment.students import Student, course_of, finished_students, is_finished, run_student
 from nerkd_local.experiment.worker import Worker
+from nerkd_local.files import write_json
 from nerkd_local.train.settings import TrainSettings
 from tests.experiment.small_students import STEPS, left, new_folder, train_alone, work
 
@@ -48,6 +49,17 @@ def test_a_plan_under_two_names_is_trained_once(
     for name in ("result.json", "counts.npz", "predictions-gold.jsonl"):
         assert (one / name).read_bytes() == (other / name).read_bytes()
     assert finished_students(twins, experiment, folder).keys() == {"linear", "linear@0.5"}
+
+
+def test_a_result_of_other_settings_is_made_again_by_the_worker_itself(
+    experiment: ExperimentSettings, students: list[Student], steps_done: list[int]
+) -> None:
+    """Not by a launcher of its own, which nobody could stop: no step of that would be counted here."""
+    folder = new_folder(experiment, "stale", students[:1])
+    write_json(folder.student(students[0].name) / "result.json", {"made_from": {"training": {}, "evaluation": {}}})
+    work(students[:1], experiment, folder)
+    assert len(steps_done) == STEPS
+    assert finished_students(students[:1], experiment, folder).keys() == {students[0].name}
 
 
 def before_each_step(monkeypatch: pytest.MonkeyPatch, call: Callable[[str, int], None]) -> None:

@@ -121,3 +121,7 @@ def test_a_student_that_is_not_kept_leaves_its_scores_and_its_ledger(
     findings = verify_run(load_settings(TrainSettings, here / "train.yaml", []))
     assert findings.problems == []
     assert findings.shown["original"]["examples"] + findings.shown["distilled"]["examples"] == 160
+    ledger = (here / "exposure.jsonl").read_text().splitlines(keepends=True)
+    (here / "exposure.jsonl").write_text("".join(ledger[:-1]))
+    (problem,) = verify_run(load_settings(TrainSettings, here / "train.yaml", [])).problems
+    assert f"holds {len(ledger) - 1} of the {len(ledger)} steps that were trained" in problem

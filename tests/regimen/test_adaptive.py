@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -55,6 +58,26 @@ def test_where_nothing_distilled_helps_only_originals_are_left() -> None:
     plan = replanned(adaptive_plan(probes=[0.1]), [harm])
     assert all(not step.distilled for step in plan.steps[4:])
     assert any(step.distilled for step in plan.steps[:4])
+
+
+@pytest.mark.parametrize(("theirs", "share"), [(-0.5, 0.0), (0.0, 1.0), (0.5, 1.0)])
+def test_where_the_originals_do_not_help_either_harm_is_not_trusted(theirs: float, share: float) -> None:
+    evidence = [Evidence(4, {ORIGINAL: -0.1, "near/": theirs, "far/": theirs})]
+    assert trust({"far/": 1, "near/": 1}, evidence, 8.0).share == share
+
+
+def test_many_originals_are_parted_from_the_fold_in_no_time() -> None:
+    many = [f"original-{n}" for n in range(20_000)]
+    regimen = Regimen(name="test", schedule=Adaptive())
+    began = time.perf_counter()
+    build_plan(regimen, many, DISTILLED, steps=4, batch_size=4, seed=0)
+    assert time.perf_counter() - began < 1.0  # 2 s and four times that for twice as many, were it done for each
+
+
+def test_ids_that_name_a_document_for_each_sentence_are_refused() -> None:
+    regimen = Regimen(name="test", schedule=Adaptive())
+    with pytest.raises(InputError, match="names 65; at most 64"):
+        build_plan(regimen, ORIGINALS, [f"document{n}/1" for n in range(65)], steps=4, batch_size=4, seed=0)
 
 
 def test_an_alignment_without_bounds_is_cut() -> None:
@@ -153,6 +176,26 @@ def test_a_plan_whose_ids_were_changed_is_refused(tmp_path: Path) -> None:
     assert '"near/59"' in head
     path.write_text(head.replace('"near/59"', '"near/60"') + "\n" + rest)
     with pytest.raises(InputError, match="was changed after it was built"):
+        load_plan(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda head: head.pop("ids"),
+        lambda head: head["ids"]["original"].append(7),
+        lambda head: head["regimen"]["schedule"].update(shape="linear"),
+        lambda head: head["regimen"]["schedule"].update(of_an_earlier_version=1),
+    ],
+)
+def test_a_plan_whose_first_line_does_not_hold_together_is_refused(change: Any, tmp_path: Path) -> None:
+    path = tmp_path / "plan.jsonl"
+    save_plan(adaptive_plan(), path)
+    first, rest = path.read_text().split("\n", 1)
+    head = json.loads(first)
+    change(head)
+    path.write_text(json.dumps(head) + "\n" + rest)
+    with pytest.raises(InputError, match="first line is damaged"):
         load_plan(path)
 
 

@@ -195,3 +195,15 @@ def test_an_empty_log_has_no_best(tmp_path: Path) -> None:
     assert log.best() is None
     log.cut(3)
     assert not log.path.exists()
+
+
+def test_a_log_that_lacks_an_evaluation_of_the_steps_done_starts_the_run_over(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The best of all would else be chosen among those that are left."""
+    folder = TrainFolder(tmp_path)
+    folder.checkpoints.mkdir()
+    folder.exposure.path.write_text("".join(f'{{"step":{number}}}\n' for number in range(5)))
+    folder.evaluations.add(4, Counts(1, 2, 2))
+    assert folder.rewind(5, evaluated=[2, 4]) == 0
+    assert "evaluations.jsonl: lacks evaluations of the steps done; starting over" in capfd.readouterr().err

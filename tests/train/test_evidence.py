@@ -177,6 +177,28 @@ def test_a_log_that_is_none_is_refused_by_line(tmp_path: Path) -> None:
         EvidenceLog(tmp_path / "evidence.jsonl").read()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"step": 2, "alignment": {"original": 1.0}}',
+        '{"step": 3, "alignment": {"original": 1, "right/": 1, "wrong/": 1}}',
+    ],
+    ids=["groups", "step"],
+)
+def test_the_log_of_another_plan_is_refused_by_line(adaptive: Any, tmp_path: Path, line: str) -> None:
+    plan = plan_of(adaptive())
+    (tmp_path / "evidence.jsonl").write_text(line + "\n")
+    with pytest.raises(InputError, match=r"evidence\.jsonl:1: is not what the plan asks for here"):
+        as_trained(plan, EvidenceLog(tmp_path / "evidence.jsonl"))
+
+
+def test_a_line_of_something_else_ends_the_log(tmp_path: Path) -> None:
+    log = EvidenceLog(tmp_path / "evidence.jsonl")
+    log.path.write_text('{"step": 1, "alignment": {}}\n{"F1": 0.5}\n{"step": 2, "alignment": {}}\n')
+    log.cut(5)
+    assert [each.step for each in log.read()] == [1]
+
+
 @pytest.mark.slow
 def test_two_ranks_find_the_same_evidence_as_one(
     adaptive: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

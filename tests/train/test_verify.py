@@ -126,6 +126,19 @@ def test_a_ledger_whose_weights_were_removed_still_counts(finished: TrainSetting
     assert findings.state.startswith(f"{folder.output}: 6 of 6 steps, without weights;")
 
 
+def test_of_a_finished_run_whose_student_was_removed_all_the_rest_is_checked(finished: TrainSettings) -> None:
+    folder = TrainFolder(finished.output)
+    shutil.rmtree(folder.checkpoints)
+    folder.forget_student()
+    findings = verify_run(finished)
+    assert findings.problems == []
+    assert findings.state.startswith(f"{folder.output}: finished, 6 steps, its student removed;")
+    other = verify_run(finished.model_copy(update={"learning_rate": 1.0})).problems
+    assert any("is of another run" in problem for problem in other)
+    folder.exposure.path.write_text("".join(folder.exposure.path.read_text().splitlines(keepends=True)[:4]))
+    assert any("holds 4 of the 6 steps" in problem for problem in verify_run(finished).problems)
+
+
 def change_an_example(folder: TrainFolder) -> None:
     text = folder.exposure.path.read_text()
     folder.exposure.path.write_text(text.replace('"original:6"', '"original:5"', 1))
