@@ -52,7 +52,7 @@ class EvidenceLog:
         names = None if plan is None else set(_group_names(plan))
         if not self.path.exists():
             return []
-        found = []
+        found: list[Evidence] = []
         for line, row in read_json_lines(self.path):
             try:
                 evidence = Evidence(int(row["step"]), {str(k): float(u) for k, u in row["alignment"].items()})
@@ -60,7 +60,7 @@ class EvidenceLog:
                 raise InputError("is no line of an evidence log", path=self.path, line=line) from None
             place = len(found)
             if steps is not None and (
-                evidence.step not in steps[place : place + 1] or evidence.alignment.keys() != names
+                evidence.step not in steps[place : place + 1] or set(evidence.alignment) != names
             ):
                 raise InputError(
                     "is not what the plan asks for here: another step, or other groups", path=self.path, line=line

@@ -20,7 +20,7 @@ from nerkd_local.corpus.jsonl import write_documents
 from nerkd_local.errors import InputError, InterruptedRun, NerkdError
 from nerkd_local.experiment import workers
 from nerkd_local.experiment.folder import RunFolder
-from nerkd_local.experiment.students import Student, finished_students, run_student
+from nerkd_local.experiment.students import Student, finished_students, is_finished, run_student
 from nerkd_local.files import read_json
 from nerkd_local.records import Document, Span
 from nerkd_local.regimen.plan import load_plan
@@ -69,7 +69,8 @@ def test_wherever_a_worker_ends_the_next_one_goes_on(
         monkeypatch.setattr(place, name, ending(getattr(place, name)))
     ends = 0
     while True:
-        remaining[0] = 3  # a few writes each
+        # a few writes each, when it has looked after what is finished
+        remaining[0] = 3 + sum(is_finished(student, broken) for student in students)
         try:
             work(students, experiment, broken)
             break
