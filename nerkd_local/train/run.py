@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from nerkd_local.errors import InterruptedRun
 from nerkd_local.files import write_json
 from nerkd_local.fingerprints import digest_json
-from nerkd_local.regimen.plan import Plan, load_plan, replanned
+from nerkd_local.regimen.plan import replanned
 from nerkd_local.student.card import CardFacts, Figure, write_card
 from nerkd_local.student.checkpoint import open_checkpoint, save_checkpoint
 from nerkd_local.student.device import pick_precision
@@ -24,10 +23,10 @@ from nerkd_local.train.evidence import evidence_so_far, gather_evidence, probes_
 from nerkd_local.train.exposure import replay
 from nerkd_local.train.facts import card_facts
 from nerkd_local.train.folder import FINISHED, TrainFolder
-from nerkd_local.train.identity import run_fingerprints
 from nerkd_local.train.loading import load_parts
 from nerkd_local.train.loop import Parts, Step, new_optimizer, run_steps
 from nerkd_local.train.messages import tell
+from nerkd_local.train.opening import Opening, fix_arithmetic, open_run
 from nerkd_local.train.ranks import check_same, from_first_rank, join_ranks, joined_ranks, together
 from nerkd_local.train.settings import TrainSettings
 from nerkd_local.train.state import restore_state, restore_weights, state_tensors
@@ -51,10 +50,10 @@ def train(
     """
     began = time.monotonic()
     accelerator = join_ranks()
-    _fix_arithmetic(settings, accelerator.device)
+    fix_arithmetic(settings, accelerator.device)
     folder = TrainFolder(settings.output)
     with ExitStack() as held:
-        opening = together(accelerator, lambda: _open(settings, folder, accelerator.is_main_process, held))
+        opening = together(accelerator, lambda: open_run(settings, folder, accelerator.is_main_process, held))
         check_same(accelerator, digest_json(opening.fingerprints))
         start = from_first_rank(accelerator, opening.start)
         if start == FINISHED:
@@ -85,37 +84,6 @@ def train(
     return folder
 
 
-class _Opening(NamedTuple):
-    plan: Plan
-    fingerprints: dict[str, Any]
-    start: int
-    """Steps already done, or FINISHED; known to rank 0 alone."""
-
-
-def _open(settings: TrainSettings, folder: TrainFolder, first: bool, held: ExitStack) -> _Opening:
-    plan = load_plan(settings.plan)
-    fingerprints = run_fingerprints(settings, plan)
-    start = 0
-    if first:
-        held.enter_context(folder.locked())
-        start = folder.resume_step(fingerprints)
-        if start != FINISHED:
-            folder.trained.unlink(missing_ok=True)
-            write_json(folder.settings, settings.model_dump(mode="json"))
-            every = settings.evaluate_every
-            start = folder.rewind(start, probes_of(plan), range(every, start, every) if every else ())
-    return _Opening(plan, fingerprints, start)
-
-
-def _fix_arithmetic(settings: TrainSettings, device: torch.device) -> None:
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    if device.type == "cuda":
-        # cuBLAS sums in a fixed order only with a workspace of its own, chosen before its first use.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-
-
 class _Run:
     """A run under way: its parts, and what it writes."""
 
@@ -124,7 +92,7 @@ class _Run:
         settings: TrainSettings,
         folder: TrainFolder,
         accelerator: Any,
-        opening: _Opening,
+        opening: Opening,
         start: int,
         began: float,
         saved: Callable[[int], None],
