@@ -26,7 +26,7 @@ class Opening(NamedTuple):
 
 
 def open_run(settings: TrainSettings, folder: TrainFolder, first: bool, held: ExitStack) -> Opening:
-    """Read the plan; the first rank also takes the folder until `held` is closed, and cuts its logs to where it goes on.
+    """Read the plan; the first rank also holds the folder until `held` is closed, its logs cut to where it goes on.
 
     Raises InputError for inputs that are not there, and a folder of another run or in use.
     """
