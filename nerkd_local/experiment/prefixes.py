@@ -90,10 +90,10 @@ class Prefixes:
             self.sharers.setdefault(one.key(shared), set()).add(course.name)
 
     def begin(self, name: str) -> None:
-        """Give a student that has no checkpoint yet the longest beginning that somebody left."""
+        """Give a student that is not trained and has no checkpoint yet the longest beginning that somebody left."""
         course = self.courses[name]
         run = TrainFolder(self.folder.student(name))
-        if newest_checkpoint(run.checkpoints) is not None:
+        if run.done.exists() or newest_checkpoint(run.checkpoints) is not None:
             return
         for steps in reversed(self.parting.get(name, [])):
             left = self._left(course, steps)

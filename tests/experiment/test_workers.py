@@ -41,7 +41,7 @@ def test_wherever_a_worker_ends_the_next_one_goes_on(
     work(students, experiment, whole)
     from nerkd_local.experiment import prefixes
     from nerkd_local.experiment import students as module
-    from nerkd_local.train import run
+    from nerkd_local.train import opening, run
 
     remaining = [0]
 
@@ -57,6 +57,7 @@ def test_wherever_a_worker_ends_the_next_one_goes_on(
     places: list[tuple[Any, str]] = [
         (prefixes, "adopt_checkpoint"),
         (prefixes, "link_or_copy"),
+        (opening, "write_json"),
         (run, "save_checkpoint"),
         (run, "save_student"),
         (run, "write_json"),
@@ -70,7 +71,7 @@ def test_wherever_a_worker_ends_the_next_one_goes_on(
     ends = 0
     while True:
         # a few writes each, when it has looked after what is finished
-        remaining[0] = 3 + sum(is_finished(student, broken) for student in students)
+        remaining[0] = 4 + sum(is_finished(student, broken) for student in students)
         try:
             work(students, experiment, broken)
             break
