@@ -31,14 +31,15 @@ def fast_kernels(device: torch.device) -> AbstractContextManager[Any]:
 class _FastKernels(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func is functional.scaled_dot_product_attention and _is_plain(*args, **kwargs):
-            return _attend(*args, **kwargs)
+        if func is functional.scaled_dot_product_attention:
+            attended = _attend(*args, **kwargs)
+            return func(*args, **kwargs) if attended is None else attended
         if func is functional.linear and _suits_onednn(*args, **kwargs):
             return _linear(*args, **kwargs)
         return func(*args, **kwargs)
 
 
-def _is_plain(
+def _attend(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -47,22 +48,12 @@ def _is_plain(
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
-) -> bool:
-    """Attention that is to be trained, without dropout or heads that are shared, under a mask of ours."""
-    masked = attn_mask is not None and attn_mask.dtype == torch.bool
-    return torch.is_grad_enabled() and masked and not (dropout_p or is_causal or enable_gqa)
-
-
-def _attend(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attn_mask: torch.Tensor,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> torch.Tensor:
+) -> torch.Tensor | None:
+    """Attention that is to be trained, without dropout or heads that are shared, under a mask of ours; else None."""
+    if attn_mask is None or attn_mask.dtype != torch.bool or dropout_p or is_causal or enable_gqa:
+        return None
+    if not torch.is_grad_enabled():
+        return None
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else query.dtype
     heads = (each.to(dtype) for each in (query, key, value))

@@ -89,7 +89,8 @@ def load_examples(
     cache: Path | None = None,
 ) -> Examples:
     """The examples that the plan names, by source and id; other documents are read and let go. For `cache` and
-    `tokenizer_digest` see `encode_cached`.
+    `tokenizer_digest` see `encode_cached`; windows are kept by place in the file, so that plans of other seeds and
+    regimens find them.
 
     Raises InputError for a source the plan uses and the settings do not name, an id that is not in its
     source's file, and a span whose label is none of the run's.
@@ -108,17 +109,23 @@ def load_examples(
             continue
         if path is None:
             raise InputError(f"the plan uses {source} examples; name their file under {source!r}")
-        wanted = (document for document in read_documents(path) if document.id in first_use)
-        while chunk := list(islice(wanted, _CHUNK)):  # documents take more memory than their windows
+        documents = read_documents(path)
+        while chunk := list(islice(documents, _CHUNK)):  # documents take more memory than their windows
+            taken = [document for document in chunk if document.id in first_use]
+            # the whole chunk where most of it is wanted, so that another plan finds it; a few of its texts are not kept
+            keep = cache is not None and 2 * len(taken) >= len(chunk)
+            taken = chunk if keep else taken
             encoded = encode_cached(
                 tokenizer,
                 tokenizer_digest,
-                [document.words for document in chunk],
+                [document.words for document in taken],
                 max_tokens=max_tokens,
                 stride=stride,
-                folder=cache,
+                folder=cache if keep else None,
             )
-            for document, windows in zip(chunk, encoded, strict=True):
+            for document, windows in zip(taken, encoded, strict=True):
+                if document.id not in first_use:
+                    continue
                 targets, weights = _learned(document, source, classes, path)
                 examples[source, document.id] = Example(
                     source, tuple(TaggedWindow(each, targets[each.words], weights[each.words]) for each in windows)

@@ -7,7 +7,7 @@ each source's mean loss a word. Against the plan it can be checked that exactly 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +78,6 @@ def replayed_rows(path: Path, plan: Plan) -> Iterator[dict[str, Any]]:
         if row.get("step") != number or shown != (step.original, step.distilled):
             raise CheckFailed(f"{path}:{line}: step {number} was not trained on the plan's examples")
         yield row
-
-
-def mean_losses(path: Path) -> Iterator[Mapping[str, float | None]]:
-    """Each step's mean loss a word by source; None for a source that the step has no word of."""
-    for _, row in read_json_lines(path):
-        yield {source: row[source]["loss"] for source in _SOURCES}
 
 
 def _row(step: Step, planned: PlanStep) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from nerkd_local.train.data import (
     words_of,
 )
 from nerkd_local.train.loss import gradient_scale, source_losses, zero_loss
-from nerkd_local.train.rate import rate_share
+from nerkd_local.train.rate import learning_rate
 from nerkd_local.train.settings import TrainSettings
 
 _FORWARD_TOKENS = {"cpu": 1024}
@@ -222,12 +222,6 @@ def _describe(number: int, examples: Sequence[Example], rate: float) -> Step:
 
     labels, tokens = count(lambda example: example.labels), count(lambda example: example.tokens)
     return Step(number, (0.0, 0.0), labels, tokens, rate)
-
-
-def learning_rate(settings: TrainSettings, step: int, steps: int) -> float:
-    """The learning rate of optimizer step `step` (from 0)."""
-    share = rate_share(step, steps, warmup_share=settings.warmup_share, schedule=settings.schedule)
-    return settings.learning_rate * share
 
 
 def new_optimizer(model: Any, embeddings: torch.nn.Parameter, settings: TrainSettings) -> tuple[Any, list[str]]:

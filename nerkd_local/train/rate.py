@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
+from nerkd_local.train.settings import StudentSettings
+
+
+def learning_rate(settings: StudentSettings, step: int, steps: int) -> float:
+    """The learning rate of optimizer step `step` (from 0) of `steps`."""
+    share = rate_share(step, steps, warmup_share=settings.warmup_share, schedule=settings.schedule)
+    return settings.learning_rate * share
+
 
 def rate_share(
     step: int, steps: int, *, warmup_share: float, schedule: Literal["linear", "constant", "rewarmed"]

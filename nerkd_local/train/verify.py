@@ -19,7 +19,7 @@ from nerkd_local.train.evidence import as_trained
 from nerkd_local.train.exposure import replayed_rows
 from nerkd_local.train.folder import TrainFolder
 from nerkd_local.train.identity import differences, run_fingerprints
-from nerkd_local.train.rate import rate_share
+from nerkd_local.train.rate import learning_rate
 from nerkd_local.train.settings import TrainSettings
 
 _SOURCES: tuple[Source, Source] = ("original", "distilled")
@@ -113,10 +113,7 @@ def _check_ledger(path: Path, plan: Plan, settings: TrainSettings, steps: int | 
     wrong_rates: list[str] = []
     try:
         for row in islice(replayed_rows(path, plan), steps):
-            share = rate_share(
-                findings.steps, len(plan.steps), warmup_share=settings.warmup_share, schedule=settings.schedule
-            )
-            rate = settings.learning_rate * share
+            rate = learning_rate(settings, findings.steps, len(plan.steps))
             if row.get("learning_rate") != rate:
                 wrong_rates.append(f"step {findings.steps} had {row.get('learning_rate')}, not {rate}")
             findings.steps += 1

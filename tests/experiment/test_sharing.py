@@ -35,13 +35,17 @@ def test_shared_beginnings_end_in_the_bits_of_students_trained_alone(
     assert not together.prefix("").exists()
 
 
+def under_two_names(like: Student) -> list[Student]:
+    """`linear` has a mean share of one half: the same plan."""
+    return [
+        Student(name, name, 0, like.original, like.distilled, like.evaluations) for name in ("linear", "linear@0.5")
+    ]
+
+
 def test_a_plan_under_two_names_is_trained_once(
     experiment: ExperimentSettings, students: list[Student], steps_done: list[int]
 ) -> None:
-    both = students[1]
-    twins = [
-        Student(name, name, 0, both.original, both.distilled, both.evaluations) for name in ("linear", "linear@0.5")
-    ]
+    twins = under_two_names(students[1])
     folder = new_folder(experiment, "twins", twins)
     work(twins, experiment, folder)
     assert len(steps_done) == STEPS
@@ -134,10 +138,7 @@ def test_another_worker_waits_for_a_beginning_and_goes_on_while_the_first_studen
 def test_a_plan_that_another_worker_trains_under_another_name_is_waited_for(
     experiment: ExperimentSettings, students: list[Student], steps_done: list[int]
 ) -> None:
-    both = students[1]
-    twins = [
-        Student(name, name, 0, both.original, both.distilled, both.evaluations) for name in ("linear", "linear@0.5")
-    ]
+    twins = under_two_names(students[1])
     folder = new_folder(experiment, "twins", twins)
     other = Worker(twins[::-1], experiment, folder, lambda: False)
     train, tried = Worker._train, []

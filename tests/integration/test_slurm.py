@@ -6,12 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from nerkd_local.annotate.shards import read_account
+from tests.fakes.slurm import REAL_NERKD, Cluster
 from tests.waiting import wait_until
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "slurm" / "annotate.sbatch"
@@ -30,9 +30,6 @@ FAKE_NERKD = """#!/usr/bin/env bash
 echo "$@" > "$FAKES/nerkd.log"
 exit "${FAKE_NERKD_EXIT:-0}"
 """
-REAL_NERKD = f"""#!/usr/bin/env bash
-exec {sys.executable} -c 'from nerkd_local.cli.main import main; main()' "$@"
-"""
 
 TASK = {
     "SLURM_ARRAY_JOB_ID": "77",
@@ -44,47 +41,13 @@ TASK = {
 }
 
 
-class Cluster:
-    """A folder of fakes that stands first on the PATH."""
-
-    def __init__(self, folder: Path, nerkd: str) -> None:
-        self.folder = folder
-        folder.mkdir()
-        for name, text in (("srun", FAKE_SRUN), ("scontrol", FAKE_SCONTROL), ("nerkd", nerkd)):
-            (folder / name).write_text(text)
-            (folder / name).chmod(0o755)
-
-    def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "NERKD_"))}
-        return subprocess.Popen(
-            [str(SCRIPT), *map(str, arguments)],
-            env={
-                **inherited,
-                **TASK,
-                "FAKES": str(self.folder),
-                "PATH": f"{self.folder}:{os.environ['PATH']}",
-                "TMPDIR": str(self.folder / "tmp"),
-                **environment,
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *arguments: str | Path, **environment: str) -> tuple[int, str]:
-        process = self.start(*arguments, **environment)
-        _, told = process.communicate(timeout=120)
-        return process.returncode, told
-
-    @property
-    def requeued(self) -> list[str]:
-        log = self.folder / "scontrol.log"
-        return log.read_text().splitlines() if log.exists() else []
+def cluster(folder: Path, nerkd: str) -> Cluster:
+    return Cluster(folder, SCRIPT, {"srun": FAKE_SRUN, "scontrol": FAKE_SCONTROL, "nerkd": nerkd}, TASK)
 
 
 @pytest.fixture
 def fakes(tmp_path: Path) -> Cluster:
-    return Cluster(tmp_path / "fakes", FAKE_NERKD)
+    return cluster(tmp_path / "fakes", FAKE_NERKD)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +143,7 @@ def test_the_header_asks_for_what_the_script_relies_on() -> None:
 def test_a_signal_in_the_middle_drains_stores_and_copies(
     tmp_path: Path, sent: signal.Signals, requeued: list[str]
 ) -> None:
-    cluster = Cluster(tmp_path / "fakes", REAL_NERKD)
+    slurm = cluster(tmp_path / "fakes", REAL_NERKD)
     texts = [f"Ann{number} saw Bonn" for number in range(40_000)]
     (tmp_path / "c.conll").write_text("".join(text.replace(" ", "\n") + "\n\n" for text in texts))
     rows = [{"text": text, "answer": f"PER\t{text.split()[0]}"} for text in texts]
@@ -188,21 +151,21 @@ def test_a_signal_in_the_middle_drains_stores_and_copies(
     arguments = ["recorded", tmp_path / "c.conll", "--output", tmp_path / "out"]
     arguments += ["--set", f"engine.answers={tmp_path / 'a.jsonl'}"]
     folder = tmp_path / "out" / "shard-2-of-2"
-    log = cluster.folder / "tmp" / "nerkd-77" / folder.name / "answers.sqlite-wal"
+    log = slurm.folder / "tmp" / "nerkd-77" / folder.name / "answers.sqlite-wal"
 
-    process = cluster.start(*arguments)
+    process = slurm.start(*arguments)
     wait_until(lambda: log.exists() and log.stat().st_size > 100_000, within_s=60)
     process.send_signal(sent)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 3, told
     assert "stopped: " in told
-    assert cluster.requeued == requeued
+    assert slurm.requeued == requeued
     account = read_account(folder)
     assert account is not None
     assert 0 < account.answers < account.share
 
     # on another node
-    code, told = cluster.run(*arguments, SLURM_TMPDIR=str(tmp_path / "node2"))
+    code, told = slurm.run(*arguments, SLURM_TMPDIR=str(tmp_path / "node2"))
     assert code == 0, told
     assert f"going on: {account.answers:,} of {account.share:,} answers are stored" in told
     account = read_account(folder)

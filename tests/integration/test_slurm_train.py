@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from safetensors.torch import load_file
 from nerkd_local.settings import save_settings
 from nerkd_local.train.exposure import replay
 from nerkd_local.train.settings import TrainSettings
+from tests.fakes.slurm import REAL_NERKD, Cluster
 from tests.train.conftest import SettingsMaker, make_plan
 from tests.train.conftest import make_settings as make_settings
 from tests.waiting import wait_until
@@ -59,46 +59,16 @@ echo "$@" > "$FAKES/nerkd-$SLURM_NODEID.log"
 cp "${@: -1}" "$FAKES/accelerate-$SLURM_NODEID.yaml"
 exit "${FAKE_NERKD_EXIT:-0}"
 """
-REAL_NERKD = f"""#!/usr/bin/env bash
-exec {sys.executable} -c 'from nerkd_local.cli.main import main; main()' "$@"
-"""
 JOB = {"SLURM_JOB_ID": "40077", "SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_GPUS_ON_NODE": "4"}
 
 
-class Cluster:
-    """A folder of fakes that stands first on the PATH."""
-
-    def __init__(self, folder: Path, nerkd: str) -> None:
-        self.folder = folder
-        folder.mkdir()
-        for name, text in (("srun", FAKE_SRUN), ("scontrol", FAKE_SCONTROL), ("nerkd", nerkd)):
-            (folder / name).write_text(text)
-            (folder / name).chmod(0o755)
-
-    def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "NERKD_"))}
-        path = f"{self.folder}:{os.environ['PATH']}"
-        return subprocess.Popen(
-            [str(SCRIPT), *map(str, arguments)],
-            env={**inherited, **JOB, "FAKES": str(self.folder), "PATH": path, **environment},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *arguments: str | Path, **environment: str) -> tuple[int, str]:
-        process = self.start(*arguments, **environment)
-        _, told = process.communicate(timeout=180)
-        return process.returncode, told
-
-    @property
-    def requeued(self) -> list[str]:
-        log = self.folder / "scontrol.log"
-        return log.read_text().splitlines() if log.exists() else []
+def cluster(folder: Path, nerkd: str) -> Cluster:
+    return Cluster(folder, SCRIPT, {"srun": FAKE_SRUN, "scontrol": FAKE_SCONTROL, "nerkd": nerkd}, JOB)
 
 
 @pytest.fixture
 def fakes(tmp_path: Path) -> Cluster:
-    return Cluster(tmp_path / "fakes", FAKE_NERKD)
+    return cluster(tmp_path / "fakes", FAKE_NERKD)
 
 
 def test_each_node_gets_the_same_launch_with_its_own_number(fakes: Cluster) -> None:
@@ -181,22 +151,22 @@ def test_the_header_asks_for_what_the_script_relies_on() -> None:
 def test_ranks_on_two_nodes_save_on_a_signal_and_go_on_when_queued_again(
     make_settings: SettingsMaker, tmp_path: Path, sent: signal.Signals, requeued: list[str]
 ) -> None:
-    cluster = Cluster(tmp_path / "fakes", REAL_NERKD)
+    slurm = cluster(tmp_path / "fakes", REAL_NERKD)
     settings: TrainSettings = make_settings(steps=400, output="run", log_every=1)
     save_settings(settings, tmp_path / "run.yaml")
     cpu = {"NERKD_CPU_PROCESSES": "1", "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     ledger = settings.output / "exposure.jsonl"
 
-    process = cluster.start(tmp_path / "run.yaml", **cpu)
+    process = slurm.start(tmp_path / "run.yaml", **cpu)
     wait_until(lambda: ledger.exists() and ledger.stat().st_size > 0, within_s=120)
     process.send_signal(sent)
     _, told = process.communicate(timeout=120)
     assert process.returncode == 3, told
-    assert cluster.requeued == requeued
+    assert slurm.requeued == requeued
     assert not (settings.output / "done.json").exists()
     assert len(list((settings.output / "checkpoints").glob("step-*"))) == 1
 
-    code, told = cluster.run(tmp_path / "run.yaml", **cpu)
+    code, told = slurm.run(tmp_path / "run.yaml", **cpu)
     assert code == 0, told
     assert sum(replay(ledger, make_plan(400)).values()) == 1200
     assert load_file(settings.output / "student" / "model.safetensors")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,27 +45,28 @@ def make_plan(steps: int) -> Plan:
     return Plan({"name": "by hand"}, 0, 3, pool, pool, tuple(made))
 
 
+def settings_in(folder: Path, encoder: Path, steps: int = 6, output: str = "run", **changes: Any) -> TrainSettings:
+    """Settings of a run of `steps` steps whose inputs are written into the folder; other settings by name."""
+    for source in ("original", "distilled"):
+        write_documents(folder / f"{source}.jsonl", documents(source))
+    save_plan(make_plan(steps), folder / f"plan{steps}.jsonl")
+    values: dict[str, Any] = {
+        "student": encoder,
+        "labels": ("PER", "LOC"),
+        "plan": folder / f"plan{steps}.jsonl",
+        "original": folder / "original.jsonl",
+        "distilled": folder / "distilled.jsonl",
+        "output": folder / output,
+        "max_tokens": 32,
+        "stride": 8,
+        "log_every": 2,
+        "precision": "fp32",
+        "threads": 1,
+    }
+    return TrainSettings.model_validate({**values, **changes})
+
+
 @pytest.fixture
 def make_settings(tiny_encoder: Path, tmp_path: Path) -> SettingsMaker:
-    """Settings of a run of `steps` steps in the test's folder; other settings by name."""
-
-    def make(steps: int = 6, output: str = "run", **changes: Any) -> TrainSettings:
-        for source in ("original", "distilled"):
-            write_documents(tmp_path / f"{source}.jsonl", documents(source))
-        save_plan(make_plan(steps), tmp_path / f"plan{steps}.jsonl")
-        values: dict[str, Any] = {
-            "student": tiny_encoder,
-            "labels": ("PER", "LOC"),
-            "plan": tmp_path / f"plan{steps}.jsonl",
-            "original": tmp_path / "original.jsonl",
-            "distilled": tmp_path / "distilled.jsonl",
-            "output": tmp_path / output,
-            "max_tokens": 32,
-            "stride": 8,
-            "log_every": 2,
-            "precision": "fp32",
-            "threads": 1,
-        }
-        return TrainSettings.model_validate({**values, **changes})
-
-    return make
+    """`settings_in` the test's folder."""
+    return partial(settings_in, tmp_path, tiny_encoder)

@@ -53,6 +53,27 @@ def test_an_example_without_sub_tokens_is_there_without_windows(
     assert (example.windows, example.labels) == ((), 0)
 
 
+def test_texts_are_kept_once_for_plans_that_want_different_ones(
+    paths: dict[Source, Path | None], tokenizer: Any, tmp_path: Path
+) -> None:
+    cache = tmp_path / "encoded"
+
+    def load_kept(steps: int) -> Examples:
+        return load_examples(make_plan(steps), paths, tokenizer, TAGS, max_tokens=32, stride=8, cache=cache)
+
+    few, none = load_kept(1), list(cache.glob("*"))
+    assert (len(few), none) == (3, [])  # of eight documents of a source, two and one: not worth keeping
+    most, kept = load_kept(4), sorted(cache.glob("*"))
+    every, same = load_kept(8), sorted(cache.glob("*"))
+    assert len(few) < len(most) < len(every)
+    assert len(kept) == 1  # both sources have the same texts here
+    assert same == kept
+    for key, example in load(paths, tokenizer, steps=8).items():
+        for mine, theirs in zip(every[key].windows, example.windows, strict=True):
+            assert mine.window.input_ids.tolist() == theirs.window.input_ids.tolist()
+            assert mine.targets.tolist() == theirs.targets.tolist()
+
+
 def test_only_the_plans_examples_are_kept_and_a_step_has_them_in_order(
     paths: dict[Source, Path | None], tokenizer: Any
 ) -> None:

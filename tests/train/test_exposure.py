@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nerkd_local.errors import CheckFailed, InputError
 from nerkd_local.regimen.plan import Plan
-from nerkd_local.train.exposure import ExposureLedger, mean_losses, replay
+from nerkd_local.train.exposure import ExposureLedger, replay
 from nerkd_local.train.loop import Step
 from tests.train.conftest import make_plan
 
@@ -39,7 +39,6 @@ def test_a_line_says_what_a_step_has_shown(tmp_path: Path) -> None:
         # two sentences of which no word has a sub-token: there is no mean
         "distilled": {"ids": ["distilled:3", "distilled:4"], "words": 0, "tokens": 2, "loss": None},
     }
-    assert list(mean_losses(ledger.path)) == [{"original": 0.5, "distilled": None}] * STEPS
 
 
 def test_a_ledger_that_is_the_plan_replays_to_its_counts(tmp_path: Path) -> None:

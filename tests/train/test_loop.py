@@ -15,8 +15,9 @@ from nerkd_local.student.dropout import key_dropout
 from nerkd_local.student.model import new_student, student_tags
 from nerkd_local.student.packing import Layout
 from nerkd_local.train.data import load_examples, step_examples
-from nerkd_local.train.loop import Parts, clip_gradients, learning_rate, new_optimizer, run_step, run_steps
+from nerkd_local.train.loop import Parts, clip_gradients, new_optimizer, run_step, run_steps
 from nerkd_local.train.ranks import join_ranks
+from nerkd_local.train.rate import learning_rate
 from nerkd_local.train.settings import TrainSettings
 from tests.train.conftest import SettingsMaker
 

@@ -17,7 +17,6 @@ from filelock import FileLock
 
 from nerkd_local.cli.train import command
 from nerkd_local.config.folders import configs_folder
-from nerkd_local.corpus.jsonl import write_documents
 from nerkd_local.errors import CheckFailed, InputError, InterruptedRun
 from nerkd_local.files import read_json, write_json
 from nerkd_local.regimen.catalog import load_regimen
@@ -27,7 +26,7 @@ from nerkd_local.train.folder import TrainFolder
 from nerkd_local.train.run import train
 from nerkd_local.train.settings import TrainSettings
 from nerkd_local.train.verify import verify_run
-from tests.train.conftest import documents, make_plan
+from tests.train.conftest import make_plan, settings_in
 
 STEPS = 6
 
@@ -36,31 +35,12 @@ STEPS = 6
 def trained(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainFolder:
     """Trained once; each test spoils a copy."""
     here = tmp_path_factory.mktemp("trained")
-    return train(settings_in(here, tiny_encoder))
-
-
-def settings_in(here: Path, encoder: Path) -> TrainSettings:
-    for source in ("original", "distilled"):
-        write_documents(here / f"{source}.jsonl", documents(source))
-    save_plan(make_plan(STEPS), here / "plan.jsonl")
-    return TrainSettings(
-        student=encoder,
-        labels=("PER", "LOC"),
-        plan=here / "plan.jsonl",
-        original=here / "original.jsonl",
-        distilled=here / "distilled.jsonl",
-        output=here / "run",
-        max_tokens=32,
-        stride=8,
-        precision="fp32",
-        threads=1,
-        checkpoint_every=2,
-    )
+    return train(settings_in(here, tiny_encoder, STEPS, checkpoint_every=2))
 
 
 @pytest.fixture
 def finished(trained: TrainFolder, tiny_encoder: Path, tmp_path: Path) -> TrainSettings:
-    settings = settings_in(tmp_path, tiny_encoder)
+    settings = settings_in(tmp_path, tiny_encoder, STEPS, checkpoint_every=2)
     shutil.copytree(trained.output, settings.output)
     return settings
 
@@ -105,7 +85,7 @@ def test_a_finished_run_tells_what_it_has_shown(finished: TrainSettings) -> None
 
 
 def test_an_interrupted_run_counts_as_far_as_its_checkpoint(tiny_encoder: Path, tmp_path: Path) -> None:
-    settings = settings_in(tmp_path, tiny_encoder)
+    settings = settings_in(tmp_path, tiny_encoder, STEPS, checkpoint_every=2)
     folder = interrupted(settings, 4)
     findings = verify_run(settings)
     assert findings.problems == []
@@ -281,7 +261,7 @@ def test_a_run_in_a_read_only_place_can_be_verified(finished: TrainSettings, mon
 
 
 def test_an_adaptive_run_is_checked_against_the_plan_that_its_evidence_made(tiny_encoder: Path, tmp_path: Path) -> None:
-    settings = settings_in(tmp_path, tiny_encoder)
+    settings = settings_in(tmp_path, tiny_encoder, STEPS, checkpoint_every=2)
     regimen = load_regimen("adaptive", configs_folder("regimens"))
     ids = [[f"{source}:{number}" for number in range(8)] for source in ("original", "distilled")]
     plan = build_plan(regimen, *ids, steps=20, batch_size=4, seed=0)

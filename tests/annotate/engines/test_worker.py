@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -162,7 +162,7 @@ def test_an_error_of_the_engine_arrives_as_what_it_is(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
     assert workers() == []
     with worker() as engine, pytest.raises(AttributeError, match="rpartition") as bug:
-        list(engine.complete([replace(request(1), messages=(Message("user", 3),))]))  # type: ignore
+        list(engine.complete([replace(request(1), messages=(Message("user", cast("str", 3)),))]))
     assert "scripted.py" in "".join(bug.value.__notes__)
 
 
