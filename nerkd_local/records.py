@@ -13,7 +13,8 @@ RAW_TAGS = "tags"
 """The key of `Document.meta` under which a student leaves the IOB2 tags that its spans were read from."""
 
 CONFIDENCES = "confidences"
-"""The key of `Document.meta` under which a student leaves its confidence in each of its spans, in their order."""
+"""The key of `Document.meta` under which a student or an annotator leaves its confidence in each of its spans, in
+their order: numbers from 0 to 1."""
 
 TOKEN_WEIGHTS = "token_weights"
 """The key of `Document.meta` for how much each token of a distilled document counts in training: numbers from 0 (not at
@@ -22,6 +23,14 @@ all) on, one a token."""
 TAG_VOTES = "tag_votes"
 """The key of `Document.meta` for what several answers made of each token of a distilled document: one object a token,
 IOB2 tags to shares that sum to 1. They stand for the spans' tags in training."""
+
+SIGNALS = "signals"
+"""The key of `Document.meta` for what an annotator's confidence in each of its spans is made of: one object a span, in
+their order, names to numbers (see `annotate.signals`). `CONFIDENCES` beside it holds one number made of them."""
+
+SELECTED = "selected"
+"""The key of `Document.meta` for what selection did: `sentence` and one of `entities` for each span, each with what was
+decided (kept, weighted, masked, dropped) and why (see `select`)."""
 
 Source = Literal["original", "distilled"]
 """Whose labels: `original` are human, `distilled` are an LLM's (the paper's words)."""

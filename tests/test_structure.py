@@ -20,10 +20,11 @@ LAYERS = [
     {"demo"},
     {"student"},
     {"annotate", "regimen", "evaluate", "stats", "report"},
-    {"train"},
+    {"train", "select"},
     {"config", "doctor"},
     {"experiment"},
-    {"pipeline"},
+    {"pipeline", "tune", "audit"},
+    {"loop"},
     {"cli"},
 ]
 """From the bottom up. A part imports from lower layers and from itself; `train` may read plans (`regimen`)."""

@@ -33,7 +33,8 @@ class Message:
 class Request:
     """One question. `key` comes back with the answer, since answers arrive out of order.
 
-    `constraint` is a regular expression that the whole answer has to match; None leaves the model free.
+    `constraint` is a regular expression that the whole answer has to match; None leaves the model free. `grammar`, in
+    EBNF as xgrammar reads it, takes its place where both are given.
     `logprobs` and `prompt_token_ids` ask for what `Completion` describes under these names.
     """
 
@@ -50,6 +51,7 @@ class Request:
     """Stop an answer that repeats itself (`finish_reason="loop"`), where the engine can."""
     logprobs: bool = False
     prompt_token_ids: bool = False
+    grammar: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Completion:
     prompt_token_ids: tuple[int, ...] | None = None
     cached_tokens: int | None = None
     """Tokens of the prompt that the engine had computed before (prefix cache); None where it does not tell."""
+    masked: bool = False
+    """Whether `logprobs` are shares among what a constraint admitted."""
 
 
 class Feed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -177,6 +177,40 @@ class LabelDefinition(Settings):
         return serialize(self) if self.examples or self.excludes else self.definition
 
 
+DemonstrationKind = Literal["none", "static", "sentence_knn", "entity_knn"]
+"""Which worked examples a sentence's prompt shows.
+
+none          none at all
+static        the same for every sentence (see `prompts.choose_demonstrations`)
+sentence_knn  those of the pool that are nearest to the sentence as a whole
+entity_knn    those whose mentions are nearest to words of the sentence
+"""
+
+
+class DemonstrationSettings(Settings):
+    """How `shots` worked examples are chosen from the human-labelled sentences given."""
+
+    kind: DemonstrationKind = "static"
+    encoder: Path | None = None
+    """A local encoder's folder, for the kinds that retrieve."""
+
+    @model_validator(mode="after")
+    def _can_retrieve(self) -> Self:
+        if self.kind.endswith("_knn") and self.encoder is None:
+            raise ValueError(f"{self.kind} needs a local encoder; name its folder under `encoder`")
+        return self
+
+
+class VoteSettings(Settings):
+    """Further answers to the same question, drawn with a temperature, whose mentions and types are counted."""
+
+    samples: Annotated[int, Field(ge=1)] = 4
+    temperature: Annotated[float, Field(gt=0, le=2)] = 0.7
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The part of the sentences that is asked again: those whose first answer is least sure. Below 1 it needs
+    `logprobs`."""
+
+
 class AnnotatorSettings(Settings):
     """One annotator."""
 
@@ -207,3 +241,28 @@ class AnnotatorSettings(Settings):
     chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     """What the model's chat template is told, such as {enable_thinking: false} (Qwen3), {reasoning_effort: low}
     (gpt-oss) or {date_string: 26 Jul 2024} (Llama 3, whose prompts otherwise carry the day's date)."""
+    task: Annotated[str, Field(min_length=1)] = "You label named entities in text."
+    """The prompt's first sentence: what is looked for, where it is not named entities."""
+    demonstrations: DemonstrationSettings = DemonstrationSettings()
+    verbatim: bool = False
+    """Admit only answers whose mentions stand in the sentence as whole words, in the order of the text: a grammar made
+    for each sentence in place of the format's constraint."""
+    window: Annotated[int, Field(ge=1)] = 1
+    """So many neighbouring sentences of one document are asked about together, at most."""
+    logprobs: Literal["none", "raw", "masked"] = "none"
+    """Keep the probabilities of the answer's tokens, for entities' confidences. `raw`: the model's own, of answers given
+    without the constraint (an answer that had to be asked again under it has masked ones, which is recorded). `masked`:
+    shares among what the constraint admits; every question carries it."""
+    votes: VoteSettings | None = None
+    verify: bool = False
+    """Ask the model in a second pass whether each of its mentions is what it said."""
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.verbatim and not self.constrained:
+            raise ValueError("verbatim is a constraint; leave out constrained: false")
+        if self.logprobs == "masked" and not self.constrained:
+            raise ValueError("logprobs: masked needs a constraint; use raw, or leave out constrained: false")
+        if self.votes and self.votes.share < 1 and self.logprobs == "none":
+            raise ValueError("votes.share below 1 needs logprobs: raw or masked, to tell which answers are least sure")
+        return self
