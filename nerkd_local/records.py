@@ -16,6 +16,13 @@ CONFIDENCES = "confidences"
 """The key of `Document.meta` under which a student or an annotator leaves its confidence in each of its spans, in
 their order: numbers from 0 to 1."""
 
+OF_LABELS = "of_labels"
+"""The key of `Document.meta` under which a student leaves its probability of each of the spans that the document had
+before it put its own there, in their order: numbers from 0 to 1."""
+
+OF_NOTHING = "of_nothing"
+"""Beside `OF_LABELS`, for each of those spans: the student's probability that none of its words is in a mention."""
+
 TOKEN_WEIGHTS = "token_weights"
 """The key of `Document.meta` for how much each token of a distilled document counts in training: numbers from 0 (not at
 all) on, one a token."""
@@ -27,6 +34,10 @@ IOB2 tags to shares that sum to 1. They stand for the spans' tags in training.""
 SIGNALS = "signals"
 """The key of `Document.meta` for what an annotator's confidence in each of its spans is made of: one object a span, in
 their order, names to numbers (see `annotate.signals`). `CONFIDENCES` beside it holds one number made of them."""
+
+ANSWER_LOGPROB = "answer_logprob"
+"""The key of `Document.meta` for the mean logarithm of the probabilities of all tokens of an annotator's answer: what
+there is to know of an answer without mentions."""
 
 SELECTED = "selected"
 """The key of `Document.meta` for what selection did: `sentence` and one of `entities` for each span, each with what was

@@ -70,6 +70,13 @@ def make_settings(cls: type[S], **values: Any) -> S:
         raise InputError("; ".join(problems)) from None
 
 
+def override_settings(cls: type[S], overrides: Sequence[str], **values: Any) -> S:
+    """As `make_settings`, with `key.sub=value` overrides laid over the values in order (see `load_settings`)."""
+    for override in overrides:
+        _apply(values, override)
+    return make_settings(cls, **values)
+
+
 def load_json_settings(cls: type[S], path: Path) -> S:
     """The settings object in a JSON file. Raises InputError, in one line with the file, where it is none."""
     value = read_json(path)
@@ -199,14 +206,17 @@ def _explain(cls: type[BaseModel], path: Path, places: Places, error: Validation
         elif item["type"] == "missing":
             problem = f"{name!r} is missing"
         else:
-            problem = f"{name!r}: {_reason(item)}"
+            problem = f"{name!r}: {_reason(item)}" if name else _reason(item)
         problems.append(f"{places.get(written, path)}: {problem}")
     return problems
 
 
 def _reason(item: Mapping[str, Any]) -> str:
     message = item["msg"].removeprefix("Value error, ")
-    return f"{message[:1].lower()}{message[1:]} (seen: {repr(item['input'])[:80]})"
+    message = f"{message[:1].lower()}{message[1:]}"
+    if item["type"] == "value_error" and isinstance(item["input"], Mapping):
+        return message  # of keys that do not go together: it names them, and the whole section would hide them
+    return f"{message} (seen: {repr(item['input'])[:80]})"
 
 
 def _known_keys(cls: type[BaseModel], location: Location) -> list[str]:

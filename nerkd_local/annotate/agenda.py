@@ -66,6 +66,12 @@ class Agenda:
         """How many sentences get the answer of another."""
         return len(self._copies)
 
+    def missing(self, only: Numbers | None = None) -> int:
+        """How many sentences (of `only`, where that is given) have no answer."""
+        if only is None:
+            return self.total - self.answered
+        return int(np.isin(only, self.asked).sum() + np.isin(only, self._copies).sum())
+
     def copies_of(self, number: int) -> Iterator[int]:
         """The sentences that wait for this one's answer."""
         low, high = np.searchsorted(self._copied, [number, number + 1])

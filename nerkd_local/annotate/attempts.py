@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -32,11 +32,21 @@ _TOLERATED = 0.2
 class Question:
     """`full` is asked if the answer to `brief` was cut off, went round in circles or does not fit full's constraint.
 
-    One that was cut off gets full's room first, still without the constraint: most need nothing else.
+    One that was cut off gets full's room first, still without the constraint: most need nothing else. `admits` tells
+    whether an answer fits, where a grammar is the constraint.
     """
 
     full: Request
     brief: Request
+    admits: Callable[[str], bool] | None = None
+
+    def is_bound(self, request: Request) -> bool:
+        """Whether a request of this question carries what constrains the full one."""
+        return (request.constraint, request.grammar) == (self.full.constraint, self.full.grammar)
+
+    def fits(self, text: str) -> bool:
+        """Whether what constrains the full request admits an answer."""
+        return self.admits(text) if self.admits else _admits(self.full.constraint, text)
 
 
 class Attempts:
@@ -57,7 +67,7 @@ class Attempts:
 
     def complete(self, questions: Iterable[Question | None]) -> Iterator[Completion]:
         """One completion a question; `questions` may give None as a completer's requests may."""
-        first: dict[int, tuple[Request, Request]] = {}
+        first: dict[int, tuple[Request, Question]] = {}
         again: deque[Request] = deque()
         at_once: deque[Request] = deque()
         source = iter(questions)
@@ -73,7 +83,7 @@ class Attempts:
                     while again:
                         yield again.popleft()
                 brief = self._brief(question)
-                first[brief.key] = brief, question.full
+                first[brief.key] = brief, question
                 yield brief
             while first or at_once or again:  # what is still out may have to be asked again
                 ready = at_once or again
@@ -85,7 +95,8 @@ class Attempts:
             if asked is None or reason is None:
                 yield completion
                 continue
-            brief, full = asked
+            brief, question = asked
+            full = question.full
             self.repeated[reason] += 1
             self.spent_prompt += completion.prompt_tokens
             self.spent_output += completion.output_tokens
@@ -93,7 +104,7 @@ class Attempts:
                 # room was what it lacked, and there is nothing dear about that: at once, among the others
                 roomy = replace(brief, max_tokens=full.max_tokens)
                 if roomy != full:
-                    first[roomy.key] = roomy, full
+                    first[roomy.key] = roomy, question
                 at_once.append(roomy)
             else:
                 again.append(full)
@@ -101,10 +112,13 @@ class Attempts:
     def _brief(self, question: Question) -> Request:
         """The brief question, with the constraint where free answers mostly do not fit it."""
         goes_free = self._free < _TRIAL or self._unfit <= _TOLERATED * self._free
-        return question.brief if goes_free else replace(question.brief, constraint=question.full.constraint)
+        if goes_free:
+            return question.brief
+        return replace(question.brief, constraint=question.full.constraint, grammar=question.full.grammar)
 
-    def _misfit(self, brief: Request, full: Request, completion: Completion) -> Repetition | None:
+    def _misfit(self, brief: Request, question: Question, completion: Completion) -> Repetition | None:
         """Why an answer cannot be used and another may be; None if it can, or asking again would change nothing."""
+        full, is_free = question.full, not question.is_bound(brief)
         if brief == full or completion.finish_reason in ("too_long", "failed"):
             return None
         reason: Repetition | None = None
@@ -112,10 +126,10 @@ class Attempts:
             reason = "cut off"
         elif completion.finish_reason == "loop":
             # more room would be filled with more of the same
-            reason = "going round" if full.constraint != brief.constraint or not full.stop_loops else None
-        elif full.constraint != brief.constraint and not _admits(full.constraint, completion.text):
+            reason = "going round" if is_free or not full.stop_loops else None
+        elif is_free and not question.fits(completion.text):
             reason = "not in the format"
-        if full.constraint != brief.constraint:
+        if is_free:
             self._free += 1
             self._unfit += reason is not None
         return reason

@@ -22,7 +22,9 @@ from nerkd_local.annotate.folder import (
     prepare_job,
 )
 from nerkd_local.annotate.forecast import describe_forecast
+from nerkd_local.annotate.further import Further
 from nerkd_local.annotate.ledger import describe
+from nerkd_local.annotate.retrieval import check_retrieval
 from nerkd_local.annotate.selection import CORPUS, Selection, is_taken, take_corpus, write_selection
 from nerkd_local.annotate.settings import AnnotatorSettings, ModelSettings, ServeSettings, VllmSettings
 from nerkd_local.annotate.shards import Shard, annotate_shard, finished_shard
@@ -132,6 +134,7 @@ class AnnotateCommand:
     def _look_ahead(self, *, engine: bool = True) -> None:
         if engine:
             check_engine(self.settings.engine)
+            check_retrieval(self.settings, self._pool)
         refuse_network(self._room)
         assert self._pool is not None
         self.selection.documents()
@@ -145,8 +148,9 @@ class AnnotateCommand:
         """The ledger of the output, if this very selection was annotated there by this annotator."""
         if not (self.output / "ledger.json").exists() or not is_taken(self.selection.of_now(), self.output):
             return None
-        run = prepare_job(self.settings, self._pool, seed=self.selection.seed).identity()
-        return finished_export(self.output, export_inputs(run, digest_file(self.output / CORPUS)))
+        job = prepare_job(self.settings, self._pool, seed=self.selection.seed)
+        further = Further.of(job, self.settings)
+        return finished_export(self.output, export_inputs(job.identity(), digest_file(self.output / CORPUS), further))
 
     @contextmanager
     def _working(self, output: Path, scratch: Path | None) -> Iterator[tuple[Path, LazyEngine]]:

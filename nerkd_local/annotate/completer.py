@@ -52,6 +52,10 @@ class Request:
     logprobs: bool = False
     prompt_token_ids: bool = False
     grammar: str | None = None
+    sample: int = 0
+    """Which of several draws this is, from 1, where the same question is asked several times with a temperature. A
+    server gets a seed of its own for each. vLLM in this process gets none with the question: its CPU engine dies of one
+    (0.32: "CPU Generator does not use offset"), so that the order of the questions has to tell the draws apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from nerkd_local.annotate.align import ALIGNMENT_VERSION
+from nerkd_local.annotate.asking import ask_further, ask_missing, open_annotation
 from nerkd_local.annotate.chat_template import knows_system_role
 from nerkd_local.annotate.completer import Completer
 from nerkd_local.annotate.engines.start import check_engine, engine_identity, is_present, same_engine
-from nerkd_local.annotate.export import ALIGNMENT_VERSION, export
+from nerkd_local.annotate.export import export
 from nerkd_local.annotate.forecast import Forecast, measure
 from nerkd_local.annotate.formats import answer_format
+from nerkd_local.annotate.further import Further
 from nerkd_local.annotate.job import SYSTEM_ROLE, AnnotationJob
-from nerkd_local.annotate.prompts import Prompt, choose_demonstrations
-from nerkd_local.annotate.run import Annotation
+from nerkd_local.annotate.prompts import Prompt
+from nerkd_local.annotate.retrieval import Retrieval, fixed_demonstrations, same_retrieval
 from nerkd_local.annotate.sentences import SentenceFile
 from nerkd_local.annotate.settings import AnnotatorSettings, ModelSettings
-from nerkd_local.annotate.watch import Watch, describe_speed
 from nerkd_local.corpus.jsonl import write_documents
 from nerkd_local.errors import InputError
-from nerkd_local.files import json_line, read_json, sync_folder
+from nerkd_local.files import read_json, sync_folder
 from nerkd_local.fingerprints import digest_file
 from nerkd_local.records import Document
 from nerkd_local.store.answers import AnswerStore
-from nerkd_local.store.rows import Work
 
 
 def write_corpus(path: Path, documents: Iterable[Document]) -> int:
@@ -76,7 +75,8 @@ def annotate_folder(
     InterruptedRun (see `Annotation.ask`).
     """
     job = prepare_job(settings, pool, seed=seed)
-    inputs = export_inputs(job.identity(), digest_file(corpus))
+    further = Further.of(job, settings)
+    inputs = export_inputs(job.identity(), digest_file(corpus), further)
     finished = finished_export(folder, inputs)
     if finished is not None:
         return finished
@@ -89,37 +89,8 @@ def annotate_folder(
     check_engine(settings.engine)
     with AnswerStore(folder / "answers.sqlite") as store, SentenceFile(corpus, folder / "index") as sentences:
         run_id = ask_missing(sentences, job, settings, engine, store, folder, say=say or _to_stderr)
-        return export(sentences, job, store, run_id, folder, inputs)
-
-
-def ask_missing(
-    sentences: SentenceFile,
-    job: AnnotationJob,
-    settings: AnnotatorSettings,
-    engine: Completer,
-    store: AnswerStore,
-    folder: Path,
-    *,
-    shard: int = 1,
-    shards: int = 1,
-    say: Callable[[str], None],
-) -> int:
-    """Ask what a store does not hold about a corpus, or about one shard of it; returns the run's number there.
-
-    How fast it went is appended to `speed.jsonl` in the folder and said. Raises InputError if the store holds another
-    shard, InterruptedRun after a stop signal.
-    """
-    annotation = _open_annotation(sentences, job, settings, engine, store, shard, shards, say)
-    try:
-        annotation.ask()
-    finally:
-        if annotation.watch.sentences:
-            speed = annotation.speed()
-            # a disk without room for this line must not hide that the store found none
-            with suppress(OSError), (folder / "speed.jsonl").open("a", encoding="utf-8") as stream:
-                stream.write(json_line(speed))
-            say(describe_speed(speed))
-    return annotation.run_id
+        ask_further(sentences, further, settings, engine, store, run_id, folder, say=say or _to_stderr)
+        return export(sentences, job, store, run_id, folder, inputs, further)
 
 
 def forecast_folder(
@@ -140,80 +111,24 @@ def forecast_folder(
     """
     job = prepare_job(settings, pool, seed=seed)
     check_engine(settings.engine)
+    say = say or _to_stderr
+    if settings.votes or settings.verify:
+        say("what votes and verify ask further is not in this forecast")
     with AnswerStore(folder / "answers.sqlite") as store, SentenceFile(corpus, folder / "index") as sentences:
-        annotation = _open_annotation(sentences, job, settings, engine, store, 1, 1, say or _to_stderr)
+        annotation = open_annotation(sentences, job, settings, engine, store, folder, 1, 1, say)
         return measure(annotation, count, gpus)
-
-
-def _open_annotation(
-    sentences: SentenceFile,
-    job: AnnotationJob,
-    settings: AnnotatorSettings,
-    engine: Completer,
-    store: AnswerStore,
-    shard: int,
-    shards: int,
-    say: Callable[[str], None],
-) -> Annotation:
-    run_id = begin_run(store, job, say)
-    work = Work(sentences.sha256, len(sentences), shard, shards)
-    known = store.work(run_id)
-    if known is not None and (known.shard, known.shards) != (shard, shards):
-        problem = f"holds shard {known.shard}/{known.shards} of its corpus, not {shard}/{shards}; use another folder"
-        raise InputError(problem, path=store.path)
-    annotation = Annotation(
-        sentences,
-        job,
-        engine,
-        store,
-        run_id,
-        Watch(),
-        shard=shard,
-        shards=shards,
-        deduplicate=settings.deduplicate,
-    )
-    if known != work:
-        store.set_work(run_id, work)
-    return annotation
-
-
-def begin_run(store: AnswerStore, job: AnnotationJob, say: Callable[[str], None]) -> int:
-    """The number of the job's run in the store; where it is new beside others, what it differs in is said."""
-    before = store.runs()
-    run_id = store.open_run(job.identity())
-    if before and run_id not in before:
-        counts = {other: store.count(other) for other in before}
-        nearest = max(counts, key=lambda other: (counts[other], other))
-        changed = describe_difference(before[nearest], job.identity())
-        say(f"a new run beside one of {counts[nearest]:,} answers, which stay: {changed}")
-    return run_id
-
-
-def describe_difference(old: Mapping[str, Any], new: Mapping[str, Any], under: str = "") -> str:
-    """What differs between two runs' settings: `sampling.max_tokens was 200 and is 300; ...`."""
-    parts = []
-    for name in sorted(old.keys() | new.keys()):
-        before, after = old.get(name), new.get(name)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            inner = describe_difference(before, after, f"{under}{name}.")
-            parts += [inner] if inner else []
-        elif before != after:
-            parts.append(f"{under}{name} was {_shown(before)} and is {_shown(after)}")
-    return "; ".join(parts)
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def export_inputs(run: Mapping[str, Any], corpus_sha256: str) -> dict[str, Any]:
+def export_inputs(run: Mapping[str, Any], corpus_sha256: str, further: Further | None = None) -> dict[str, Any]:
     """What an export is made from, as its ledger names it."""
-    return {"run": run, "corpus_sha256": corpus_sha256, "alignment_version": ALIGNMENT_VERSION}
+    more: dict[str, Any] = {"further": further.to_json()} if further and further.to_json() else {}
+    if further and further.job.nested != "outermost":
+        more["nested"] = further.job.nested
+    return {"run": run, "corpus_sha256": corpus_sha256, "alignment_version": ALIGNMENT_VERSION, **more}
 
 
 def finished_export(folder: Path, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -221,9 +136,8 @@ def finished_export(folder: Path, inputs: Mapping[str, Any]) -> dict[str, Any] |
     if not (folder / "ledger.json").exists() or not (folder / "annotations.jsonl").exists():
         return None
     ledger: dict[str, Any] = read_json(folder / "ledger.json")
-    same = same_run(inputs["run"], ledger["inputs"]["run"])
-    rest = [name for name in inputs if name != "run"]
-    same = same and all(inputs[name] == ledger["inputs"][name] for name in rest)
+    made_from = ledger["inputs"]
+    same = same_run(inputs["run"], made_from["run"]) and {**inputs, "run": None} == {**made_from, "run": None}
     whole = ledger["annotations_sha256"] == digest_file(folder / "annotations.jsonl")
     return ledger if same and whole else None
 
@@ -232,7 +146,8 @@ def same_run(now: Mapping[str, Any], earlier: Mapping[str, Any]) -> bool:
     """Whether two jobs' identities can be of one run: what an absent engine leaves unknown is no difference."""
     run, other = dict(now), dict(earlier)
     roles = (run.pop(SYSTEM_ROLE, True), other.pop(SYSTEM_ROLE, True))
-    same = same_engine(run.pop("engine"), other.pop("engine")) and run == other
+    shown = [each.pop("demonstrations", {}) for each in (run, other)]
+    same = same_engine(run.pop("engine"), other.pop("engine")) and same_retrieval(*shown) and run == other
     return same and (None in roles or roles[0] == roles[1])
 
 
@@ -246,9 +161,10 @@ def prepare_job(settings: AnnotatorSettings, pool: Sequence[Document] = (), *, s
         settings.prompt,
         settings.labels,
         answer_format(settings.format),
-        choose_demonstrations(pool, list(settings.labels), settings.shots, seed),
+        fixed_demonstrations(settings, pool, seed),
         system_role=system_role is not False,
         thinking=settings.thinking,
+        task=settings.task,
     )
     return AnnotationJob(
         prompt=prompt,
@@ -259,6 +175,11 @@ def prepare_job(settings: AnnotatorSettings, pool: Sequence[Document] = (), *, s
         chat_template_kwargs=settings.chat_template_kwargs,
         knows_system_role=system_role,
         free_first=settings.free_first,
+        logprobs=settings.logprobs,
+        verbatim=settings.verbatim,
+        window=settings.window,
+        nested=settings.nested,
+        retrieval=Retrieval.of(settings, pool),
     )
 
 

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol
 
 from nerkd_local.files import parse_json
 
 LONGEST_ANSWER = 100_000
 """In characters, without the reasoning before it. A longer answer is no list of mentions; nothing of it is read."""
+
+
+class Written(NamedTuple):
+    """Where a mention and its type stand in the answer, `answer[start:end]` each: half-open code points."""
+
+    mention: tuple[int, int]
+    label: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,16 @@ class Mention:
 
     text: str
     label: str
+    written: Written | None = field(default=None, compare=False, repr=False)
+    """Where it was read from; None where it was read from no answer. Of no part in what it is equal to."""
+
+    def shifted(self, offset: int) -> Mention:
+        """The same, where the answer is a part of a text and begins there."""
+        if self.written is None or not offset:
+            return self
+        (start, end), (label_start, label_end) = self.written
+        written = Written((start + offset, end + offset), (label_start + offset, label_end + offset))
+        return replace(self, written=written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +90,19 @@ class Lines:
         return "\n".join(f"{mention.label}\t{mention.text}" for mention in mentions) or "NONE"
 
     def parse(self, text: str) -> Answer:
-        lines = [line.strip(" \r") for line in text.strip("\n\r ").split("\n")]
-        if lines == ["NONE"]:
+        body = text.strip("\n\r ")
+        if body == "NONE":
             return Answer(())
         mentions, malformed = [], 0
-        for line in lines:
+        start = len(text) - len(text.lstrip("\n\r "))
+        for line in body.split("\n"):
             label, tab, mention = line.partition("\t")
             if tab and label.strip() and mention.strip():
-                mentions.append(Mention(mention.strip(), label.strip()))
+                written = Written(_stripped(mention, start + len(label) + 1), _stripped(label, start))
+                mentions.append(Mention(mention.strip(), label.strip(), written))
             else:
                 malformed += 1
+            start += len(line) + 1
         return Answer(tuple(mentions), malformed)
 
     def constraint(self, labels: Sequence[str]) -> str:
@@ -109,20 +129,22 @@ class Json:
     def parse(self, text: str) -> Answer:
         if _is_deep(text):
             return Answer((), malformed=1)
+        inside = _without_fence(text)
         try:
-            value = parse_json(_without_fence(text))
+            value = parse_json(inside)
         except ValueError:
             return Answer((), malformed=1)
         entities = value.get("entities") if isinstance(value, dict) else None
         if not isinstance(entities, list):
             return Answer((), malformed=1)
         mentions, malformed = [], 0
-        for entity in entities:
-            mention = _json_mention(entity)
+        offset = 0 if inside == text else text.find(inside, text.find("\n", text.find("```")))
+        for entity, written in zip(entities, _json_written(inside, value), strict=True):
+            mention = _json_mention(entity, written)
             if mention is None:
                 malformed += 1
             else:
-                mentions.append(mention)
+                mentions.append(mention.shifted(offset))
         return Answer(tuple(mentions), malformed)
 
     def constraint(self, labels: Sequence[str]) -> str:
@@ -130,7 +152,7 @@ class Json:
         # end or none at all, and a model that learnt `": "` answers worse (or nothing) when it may not write it.
         character = r'([^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})'
         first = rf'([^"\\{_SPACE}]|\\["\\/]|\\u[0-9a-fA-F]{{4}})'
-        entity = rf'\{{"text": ?"{first}{character}*", ?"type": ?"({_any_of(labels)})"\}}'
+        entity = rf'\{{"text": ?"{first}{character}*", ?"type": ?"({_any_of(map(json_inside, labels))})"\}}'
         return rf'\{{"entities": ?\[({entity}(, ?{entity})*)?\]\}}'
 
 
@@ -138,17 +160,70 @@ _SPACE = "\\x00-\\x20\\x85\\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000
 """What a mention may not begin with, for a character class: one of white space alone would be no mention."""
 
 
-def _any_of(labels: Sequence[str]) -> str:
+def json_inside(text: str) -> str:
+    """What stands between the quotes of a string in JSON, as `Json.write` writes it."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _any_of(labels: Iterable[str]) -> str:
     return "|".join(re.escape(label) for label in labels)
 
 
-def _json_mention(entity: object) -> Mention | None:
+def _stripped(piece: str, start: int) -> tuple[int, int]:
+    """Where a piece that begins at `start` stands without the white space around it."""
+    return start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
+
+
+_JSON_STRING = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
+
+
+def _json_written(text: str, value: dict[str, Any]) -> Iterator[Written | None]:
+    """Where each entity of an answer that was read as `value` has its mention and type, without the quotes.
+
+    The strings of the text are those of the value in the same order, as a key stands in no object twice. None for an
+    entity without them.
+    """
+    strings = _JSON_STRING.finditer(text)
+
+    def skip(value: object) -> None:
+        if isinstance(value, str):
+            next(strings)
+        elif isinstance(value, dict):
+            for item in value.values():
+                next(strings)
+                skip(item)
+        elif isinstance(value, list):
+            for item in value:
+                skip(item)
+
+    def place(entity: object) -> Written | None:
+        if not isinstance(entity, dict):
+            skip(entity)
+            return None
+        found: dict[str, tuple[int, int]] = {}
+        for key, item in entity.items():
+            next(strings)
+            if isinstance(item, str):
+                found[key] = next(strings).span(1)
+            else:
+                skip(item)
+        return Written(found["text"], found["type"]) if found.keys() >= {"text", "type"} else None
+
+    for key, item in value.items():
+        next(strings)
+        if key == "entities":
+            yield from (place(entity) for entity in item)
+            return
+        skip(item)
+
+
+def _json_mention(entity: object, written: Written | None) -> Mention | None:
     if not isinstance(entity, dict):
         return None
     text, label = entity.get("text"), entity.get("type")
     if not isinstance(text, str) or not isinstance(label, str) or not text.strip() or not label.strip():
         return None
-    return Mention(text.strip(), label.strip())
+    return Mention(text.strip(), label.strip(), written)
 
 
 _DEEPEST = 100

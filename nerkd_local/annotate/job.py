@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,10 @@ from nerkd_local.annotate.attempts import Question
 from nerkd_local.annotate.completer import Request
 from nerkd_local.annotate.prompts import Prompt
 from nerkd_local.annotate.reasoning import is_in_text
-from nerkd_local.annotate.settings import SamplingSettings
+from nerkd_local.annotate.retrieval import Retrieval
+from nerkd_local.annotate.settings import Logprobs, SamplingSettings
+from nerkd_local.annotate.verbatim import VERBATIM_VERSION, Verbatim
+from nerkd_local.corpus.nesting import Nested
 from nerkd_local.records import Document
 
 SYSTEM_ROLE = "system_role"
@@ -41,6 +44,18 @@ class AnnotationJob:
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
     knows_system_role: bool | None = True
     free_first: bool = True
+    verbatim: bool = False
+    """Whether the constraint is a grammar of the sentence (see `verbatim`)."""
+    window: int = 1
+    """So many sentences are asked about together, at most (see `windows`)."""
+    nested: Nested = "outermost"
+    """How mentions are read that stand one inside another. The answers are the same, so the identity is, too."""
+    logprobs: Logprobs = "none"
+    """Which log-probabilities of the answers' tokens are kept (see `AnnotatorSettings`)."""
+    sample: int = 0
+    """Which of several draws this is, from 1; 0 for a job that is asked once."""
+    retrieval: Retrieval | None = None
+    """What chooses worked examples for each sentence, in place of the prompt's own."""
 
     def identity(self) -> dict[str, Any]:
         """Everything the answers depend on. Another value is another run in the store, never a mixed one.
@@ -51,6 +66,11 @@ class AnnotationJob:
             "thinking": self.prompt.thinking if self.prompt.thinking != "none" else None,
             "reasoning_tokens": self._room or None,
             "chat_template_kwargs": dict(self.chat_template_kwargs) or None,
+            "verbatim": VERBATIM_VERSION if self.verbatim else None,
+            "window": self.window if self.window > 1 else None,
+            "logprobs": self.logprobs if self.logprobs != "none" else None,
+            "sample": self.sample or None,
+            "demonstrations": self.retrieval.identity if self.retrieval else None,
         }
         return {
             "asking": ASKING_VERSION,
@@ -66,6 +86,11 @@ class AnnotationJob:
         }
 
     @property
+    def is_further(self) -> bool:
+        """Whether it builds on the answers of another run in the same store."""
+        return self.sample > 0
+
+    @property
     def _room(self) -> int:
         """Tokens for what stands before the answer."""
         return self.reasoning_tokens if self._reasons else 0
@@ -74,24 +99,34 @@ class AnnotationJob:
     def _reasons(self) -> bool:
         return self.prompt.has_steps or self.prompt.thinking != "none"
 
-    def question(self, key: int, document: Document) -> Question:
-        """The question about one sentence: in full, and as briefly as it is asked first."""
+    def question(self, key: int, document: Document, shown: Sequence[Document] | None = None) -> Question:
+        """The question about one sentence, with the worked examples `shown` or, where that is None, the prompt's own.
+
+        In full, and as briefly as it is asked first.
+        """
         room = self._room_for(document)
+        verbatim = Verbatim(self.prompt, document) if self.verbatim else None
         full = Request(
             key,
-            self.prompt.messages(document),
+            self.prompt.messages(document, shown),
             max(self.sampling.max_tokens, room) + self._room,
             self.prompt.constraint if self.constrained else None,
             self.sampling.temperature,
             chat_template_kwargs=self.chat_template_kwargs,
             keep_control_tokens=is_in_text(self.prompt.thinking),
             stop_loops=not _repeats_itself(document.text),
+            logprobs=self.logprobs != "none",
+            sample=self.sample,
+            grammar=verbatim.grammar if verbatim else None,
         )
-        if self._reasons or self.sampling.temperature > 0:
+        admits = verbatim.admits if verbatim else None
+        at_once = self._reasons or self.sampling.temperature > 0
+        if at_once and self.logprobs != "raw":
             return Question(full, full)  # what reasoning takes is in no sentence, and a drawn answer is drawn once
-        free = self.free_first and self.constrained
-        brief = min(self.sampling.max_tokens, room)
-        return Question(full, replace(full, max_tokens=brief, constraint=None if free else full.constraint))
+        free = self.constrained and {"none": self.free_first, "raw": True, "masked": False}[self.logprobs]
+        brief = full.max_tokens if at_once else min(self.sampling.max_tokens * self.window, room)
+        first = replace(full, max_tokens=brief)
+        return Question(full, replace(first, constraint=None, grammar=None) if free else first, admits)
 
     def _room_for(self, document: Document) -> int:
         """Tokens that hold nearly every honest answer to a sentence: half of its words named, in short tokens.

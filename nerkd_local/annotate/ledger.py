@@ -41,6 +41,11 @@ class Ledger:
     sentences: Counter[SentenceState] = field(default_factory=Counter)
     mentions: Counter[MentionState] = field(default_factory=Counter)
     finished: Counter[FinishReason] = field(default_factory=Counter)
+    logprobs: Counter[str] = field(default_factory=Counter)
+    """Answers by what is kept of their tokens' log-probabilities: `raw`, `masked`, `not kept`; empty where none are
+    asked for."""
+    nested: int = 0
+    """How many of the overlapping mentions stand inside another one, or around one."""
     prompt_tokens: int = 0
     output_tokens: int = 0
 
@@ -52,14 +57,31 @@ class Ledger:
             "mentions": {state: self.mentions[state] for state in MENTION_STATES},
             "mentions_total": self.mentions.total(),
             "finish_reasons": dict(sorted(self.finished.items())),
+            **({"overlapping_as_nested": self.nested} if self.nested else {}),
+            **({"token_logprobs": dict(sorted(self.logprobs.items()))} if self.logprobs else {}),
             "prompt_tokens": self.prompt_tokens,
             "output_tokens": self.output_tokens,
         }
 
 
 def describe(ledger: Mapping[str, Any]) -> str:
-    """Two lines for a person, from `Ledger.to_json`: states that did not occur are left out."""
-    return "\n".join(f"{kind}: {_line(ledger[kind], ledger[f'{kind}_total'])}" for kind in ("sentences", "mentions"))
+    """Two lines for a person, from `Ledger.to_json`: states that did not occur are left out. And one for each kind of
+    further answers, with what they cost.
+    """
+    lines = [f"{kind}: {_line(ledger[kind], ledger[f'{kind}_total'])}" for kind in ("sentences", "mentions")]
+    if votes := ledger.get("votes"):
+        lines.append(
+            f"votes: {votes['sentences']:,} sentences with {votes['samples']} further answers, {votes['changed']:,} "
+            f"changed by them; {_tokens(votes)}"
+        )
+    if verified := ledger.get("verification"):
+        said = ", ".join(f"{verified[name]:,} {name.replace('_', ' ')}" for name in ("yes", "no", "without_verdict"))
+        lines.append(f"second pass: the mentions of {verified['sentences']:,} sentences, {said}; {_tokens(verified)}")
+    return "\n".join(lines)
+
+
+def _tokens(cost: Mapping[str, int]) -> str:
+    return f"{cost['prompt_tokens']:,} tokens in and {cost['output_tokens']:,} out"
 
 
 def _line(counts: Mapping[str, int], total: int) -> str:

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from nerkd_local.annotate.agenda import in_shard
+from nerkd_local.annotate.asking import describe_difference
 from nerkd_local.annotate.export import export
 from nerkd_local.annotate.exports import check_exports, export_labels
-from nerkd_local.annotate.folder import describe_difference, export_inputs
+from nerkd_local.annotate.folder import export_inputs
 from nerkd_local.annotate.formats import answer_format
+from nerkd_local.annotate.further import Further
 from nerkd_local.annotate.job import AnnotationJob
 from nerkd_local.annotate.prompts import Prompt
 from nerkd_local.annotate.selection import CORPUS, Selection, read_selection, write_selection
@@ -192,13 +194,13 @@ def _join(parts: Sequence[Part], settings: AnnotatorSettings, work: Path) -> dic
             source = opened.enter_context(AnswerStore(part.folder / STORE, read_only=True))
             source.PIECE = max(64, _ROWS_IN_MEMORY // len(parts))
             sources.append(_rows(part, source, sentences))
-        for answer in heapq.merge(*sources, key=lambda answer: answer.sentence_no):
-            store.add(run_id, answer)
-        return export(sentences, job, store, run_id, work, export_inputs(run, sentences.sha256))
+        for answer, logprobs in heapq.merge(*sources, key=lambda row: row[0].sentence_no):
+            store.add(run_id, answer, logprobs={} if logprobs is None else {answer.sentence_no: logprobs})
+        return export(sentences, job, store, run_id, work, export_inputs(run, sentences.sha256, Further(job)))
 
 
-def _rows(part: Part, source: AnswerStore, sentences: Sentences) -> Iterator[StoredAnswer]:
-    """A shard's answers, ascending: one to each of its sentences, and to no other."""
+def _rows(part: Part, source: AnswerStore, sentences: Sentences) -> Iterator[tuple[StoredAnswer, str | None]]:
+    """A shard's answers with what is kept of their tokens, ascending: one to each of its sentences, and to no other."""
     account = part.account
     run_id = next((number for number, run in source.runs().items() if run == account.run), None)
     stored = 0 if run_id is None else source.count(run_id)
@@ -218,12 +220,17 @@ def _rows(part: Part, source: AnswerStore, sentences: Sentences) -> Iterator[Sto
         if owner != account.shard:
             problem = f"shard {_name(part)} has an answer to sentence {number} ({answer.sentence_id[:60]!r}), which "
             raise InputError(f"{problem}belongs to shard {owner}/{account.shards}", path=source.path)
-        yield answer
+        yield answer, source.logprobs(run_id, answer) if answer.copy_of is None else None
 
 
 def _reading_job(settings: AnnotatorSettings) -> AnnotationJob:
     """What reading answers takes; worked examples and the engine do not matter to it."""
     prompt = Prompt(settings.prompt, settings.labels, answer_format(settings.format), thinking=settings.thinking)
     return AnnotationJob(
-        prompt=prompt, sampling=settings.sampling, constrained=settings.constrained, engine_identity={}
+        prompt=prompt,
+        sampling=settings.sampling,
+        constrained=settings.constrained,
+        engine_identity={},
+        logprobs=settings.logprobs,
+        nested=settings.nested,
     )

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from nerkd_local.annotate.normalise import Folded, fold
+from nerkd_local.corpus.unspaced import is_unspaced
 from nerkd_local.records import Document
 
 LOOKS = 200_000
@@ -95,12 +96,17 @@ class Places:
         "Germany" in the token "Germany's" is widened; "US" in "RUSSIA" is not that mention.
         """
         text = self._text
-        if start > 0 and text[start - 1].isalnum() and text[start].isalnum():
+        if start > 0 and _are_one_word(text[start - 1], text[start]):
             return None
-        if end < len(text) and text[end].isalnum() and text[end - 1].isalnum():
+        if end < len(text) and _are_one_word(text[end - 1], text[end]):
             return None
         first = bisect_left(self._ends, start + 1)
         last = bisect_left(self._starts, end) - 1
         if first >= len(self._starts) or last < first:
             return None
         return Place(self._starts[first], self._ends[last], False)
+
+
+def _are_one_word(left: str, right: str) -> bool:
+    """Whether two neighbouring characters are of one word; in scripts without spaces none are known to be."""
+    return left.isalnum() and right.isalnum() and not is_unspaced(left) and not is_unspaced(right)

@@ -11,14 +11,15 @@ imitates in place of thinking.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, lru_cache
 
 import jinja2
 
 from nerkd_local.annotate.completer import Message
 from nerkd_local.annotate.formats import LONGEST_ANSWER, Answer, Format, Mention
 from nerkd_local.annotate.reasoning import allow_steps, allow_thinking, skip_steps, skip_thinking
-from nerkd_local.annotate.settings import LabelDefinition, PromptName, Thinking
+from nerkd_local.annotate.settings import TASK, LabelDefinition, PromptName, Thinking
 from nerkd_local.fingerprints import digest, hash_order
 from nerkd_local.records import Document
 
@@ -31,7 +32,7 @@ _LINE_BREAKS = dict.fromkeys(map(ord, "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"), "
 
 def text_line(text: str) -> str:
     """The contract's last line: `Text: ` and the text, line breaks in it replaced one for one by spaces."""
-    return "Text: " + _one_line(text)
+    return "Text: " + one_line(text)
 
 
 def text_of(messages: Sequence[Message]) -> str:
@@ -51,8 +52,9 @@ class Prompt:
         *,
         system_role: bool = True,
         thinking: Thinking = "none",
+        task: str = TASK,
     ) -> None:
-        """Without a `system_role`, the first user message begins with the instructions.
+        """Without a `system_role`, the first user message begins with the instructions, and those with the `task`.
 
         `thinking` is how the model hands over what it thinks before it answers.
         """
@@ -63,20 +65,20 @@ class Prompt:
         self.has_steps = name == "cot"
         self.system_role = system_role
         self.thinking = thinking
+        self.task = task.strip()
 
     @cached_property
     def prefix(self) -> tuple[Message, ...]:
         """What every sentence shares: the instructions, as a system message, and the turns of worked examples."""
-        environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("nerkd_local.annotate"),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            autoescape=False,
-        )
-        examples = [(text_line(document.text), self._answer(document)) for document in self.demonstrations]
-        instructions = environment.get_template(f"{self.version}.jinja").render(
-            labels=self.labels, answer_format=self.format.instructions(list(self.labels)), examples=examples
+        return self._prefix(self.demonstrations)
+
+    def _prefix(self, demonstrations: Sequence[Document]) -> tuple[Message, ...]:
+        examples = [(text_line(document.text), self._answer(document)) for document in demonstrations]
+        instructions = _template(self.version).render(
+            task=self.task,
+            labels=self.labels,
+            answer_format=self.format.instructions(list(self.labels)),
+            examples=examples,
         )
         turns = [Message("system", instructions.strip())]
         if not self.has_steps:
@@ -86,11 +88,12 @@ class Prompt:
 
     def _answer(self, document: Document) -> str:
         """The right answer about a human-labelled document."""
-        return self.format.write([Mention(_one_line(document.text[s.start : s.end]), s.label) for s in document.spans])
+        return self.format.write([Mention(one_line(document.text[s.start : s.end]), s.label) for s in document.spans])
 
-    def messages(self, document: Document) -> tuple[Message, ...]:
-        """The whole chat for one sentence."""
-        chat = (*self.prefix, Message("user", text_line(document.text)))
+    def messages(self, document: Document, demonstrations: Sequence[Document] | None = None) -> tuple[Message, ...]:
+        """The whole chat for one sentence; with worked examples of its own, where `demonstrations` are given."""
+        prefix = self.prefix if demonstrations is None else self._prefix(demonstrations)
+        chat = (*prefix, Message("user", text_line(document.text)))
         if self.system_role:
             return chat
         instructions, question, *rest = chat
@@ -106,13 +109,16 @@ class Prompt:
         """The mentions in what a model wrote, `constrained` or not. Never raises: what cannot be read is counted.
 
         Thinking that never ended holds no answer, and is one malformed piece; so is an answer that is far too long.
+        Where a mention is written (`Mention.written`) counts from the beginning of `text`.
         """
         answer = skip_thinking(text, self.thinking, constrained=constrained)
         if answer is not None and self.has_steps:
             answer = skip_steps(answer)
         if answer is None or len(answer) > LONGEST_ANSWER:
             return Answer((), malformed=1)
-        return self.format.parse(answer)
+        parsed = self.format.parse(answer)
+        offset = len(text) - len(answer)  # the answer is what is left of the text's end
+        return replace(parsed, mentions=tuple(mention.shifted(offset) for mention in parsed.mentions))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -121,8 +127,21 @@ class Prompt:
         return digest(self.version, self.format.name, *turns)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """The text as a prompt shows it: a space for each character that breaks lines."""
     return text.translate(_LINE_BREAKS)
+
+
+@lru_cache(maxsize=len(VERSIONS))
+def _template(version: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("nerkd_local.annotate"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )
+    return environment.get_template(f"{version}.jinja")
 
 
 def choose_demonstrations(pool: Sequence[Document], labels: Sequence[str], count: int, seed: int) -> list[Document]:

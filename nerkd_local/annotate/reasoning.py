@@ -30,6 +30,15 @@ _PREFIXES: dict[Thinking, str] = {
         r"<\|channel\|>final<\|message\|>"
     ),
 }
+# the same as EBNF, for grammars
+_STEP_RULES = " ".join(rf'"{number}. " [^\n\r]+ "\n"' for number in range(1, STEPS + 1)) + rf' "{ANSWER_LINE}\n"'
+_PREFIX_RULES: dict[Thinking, str] = {
+    "tags": r'[^<]* ("<" [^/<] [^<]*)* "</think>" "\n"? "\n"?',
+    "channels": (
+        r'("<|channel|>analysis<|message|>" [^<]* ("<" [^|<] [^<]*)* "<|end|><|start|>assistant")? '
+        r'"<|channel|>final<|message|>"'
+    ),
+}
 _ENDS: dict[Thinking, re.Pattern[str]] = {
     "tags": re.compile("</think>"),
     # what stands between is a word or two; without a bound a text full of `final` takes its length squared
@@ -46,6 +55,11 @@ def allow_thinking(constraint: str, thinking: Thinking) -> str:
     """The regular expression of all texts in which what `constraint` admits follows the thinking."""
     prefix = _PREFIXES.get(thinking)
     return constraint if prefix is None else f"{prefix}({constraint})"
+
+
+def reasoning_rule(thinking: Thinking, *, has_steps: bool) -> str:
+    """What `allow_steps` and `allow_thinking` put before the answer, in EBNF; empty where nothing is."""
+    return " ".join(filter(None, (_PREFIX_RULES.get(thinking), _STEP_RULES if has_steps else None)))
 
 
 def is_in_text(thinking: Thinking) -> bool:

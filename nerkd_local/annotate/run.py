@@ -13,8 +13,10 @@ from nerkd_local.annotate.agenda import Agenda
 from nerkd_local.annotate.attempts import Attempts, Question
 from nerkd_local.annotate.completer import Completer, Completion
 from nerkd_local.annotate.job import AnnotationJob
-from nerkd_local.annotate.reading import read_answer
+from nerkd_local.annotate.reading import read_stored
 from nerkd_local.annotate.sentences import Sentences
+from nerkd_local.annotate.shown import ShownExamples
+from nerkd_local.annotate.token_logprobs import fit_tokens
 from nerkd_local.annotate.watch import Watch
 from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.fingerprints import text_key
@@ -22,6 +24,9 @@ from nerkd_local.records import Document
 from nerkd_local.stopping import StopRequest, listen_for_stop
 from nerkd_local.store.answers import AnswerStore
 from nerkd_local.store.rows import StoredAnswer, storable
+
+_GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it, without their whole part, are far from each other."""
 
 
 class Annotation:
@@ -39,16 +44,20 @@ class Annotation:
         shard: int = 1,
         shards: int = 1,
         deduplicate: bool = True,
+        shown: ShownExamples | None = None,
     ) -> None:
-        """Raises InputError where a stored answer belongs to another text: the corpus changed."""
+        """`shown` has the worked examples of a job that retrieves them for each sentence.
+
+        Raises InputError where a stored answer belongs to another text: the corpus changed.
+        """
         self._sentences = sentences
         self._job = job
         self.store = store
         self.run_id = run_id
         self.watch = watch
+        self._shown = shown
         self._completer = completer
         self._attempts = Attempts(completer)
-        self._labels = frozenset(job.prompt.labels)
         try:
             self.agenda = Agenda(
                 sentences, *store.answered(run_id), shard=shard, shards=shards, deduplicate=deduplicate
@@ -75,17 +84,23 @@ class Annotation:
         agenda, store, watch = self.agenda, self.store, self.watch
         numbers = agenda.asked if only is None else np.intersect1d(agenda.asked, only)
         with listen_for_stop() as stop, watch:
-            if len(numbers):
+            if self._shown and len(numbers):
+                numbers = self._shown.arrange(numbers, watch.note)
+            # an engine that was started anew draws as it drew before: never the same questions in the same order
+            numbers = np.roll(numbers, int(len(numbers) * (_GOLDEN * self._job.sample % 1)))
+            if len(numbers) and not stop:
                 self._start_engine(stop)
-            watch.start(agenda.total, agenda.answered)
+            total, missing = (agenda.total, agenda.missing()) if only is None else (len(only), agenda.missing(only))
+            watch.start(total, total - missing)
             others = [n for number in agenda.late.tolist() for n in self._copy_stored(number)]
             while (len(numbers) or others) and not stop:
                 asked, numbers = chain(numbers, others), numbers[:0]
                 others = self._ask_all(asked, stop)
             store.commit()
         if stop:
-            done = store.count(self.run_id)
-            raise InterruptedRun(f"stopped: {done:,} of {agenda.total:,} answers are stored; the same command goes on")
+            stored, _ = store.answered(self.run_id)
+            done = len(stored) if only is None else int(np.isin(only, stored).sum())
+            raise InterruptedRun(f"stopped: {done:,} of {total:,} answers are stored; the same command goes on")
 
     def _start_engine(self, stop: StopRequest) -> None:
         """Have an engine that starts when it is needed start now, so that its start is not taken for slow answers."""
@@ -109,7 +124,8 @@ class Annotation:
                 with watch.time("render"):
                     number = int(number)
                     document = asked[number] = self._sentences[number]
-                    question = self._job.question(number, document)
+                    shown = self._shown.of(number, document) if self._shown else None
+                    question = self._job.question(number, document, shown)
                 yield question
 
         completions = self._attempts.complete(questions())
@@ -141,17 +157,11 @@ class Annotation:
                 completion.output_tokens,
             )
             copies, unlike = self._copies(answer, document)
-            self.store.add(self.run_id, answer, *copies)
+            fitted = fit_tokens(completion, answer.answer)
+            logprobs = {answer.sentence_no: fitted.to_json()} if fitted else {}
+            self.store.add(self.run_id, answer, *copies, logprobs=logprobs)
         with watch.time("parse"):
-            reading = read_answer(
-                document,
-                answer.answer,
-                answer.finish_reason,
-                job.prompt,
-                self._labels,
-                constrained=job.constrained,
-            )
-            watch.answer(completion, reading, len(copies))
+            watch.answer(completion, read_stored(document, answer, job), len(copies))
         return unlike
 
     def _copy_stored(self, number: int) -> list[int]:

@@ -43,7 +43,9 @@ class Selection(Settings):
     @property
     def source(self) -> CorpusSettings:
         """How the corpus is read. Raises InputError for an encoding that is none."""
-        return make_settings(CorpusSettings, path=self.corpus, format=self.format, encoding=self.encoding)
+        how = {"format": self.format, "encoding": self.encoding}
+        # labels that the corpus has are not looked at: ones that overlap are no reason to refuse it
+        return make_settings(CorpusSettings, path=self.corpus, nested="outermost", **how)
 
     def documents(self) -> Iterator[Document]:
         """The sentences, read from the source. Raises InputError as `read_corpus` does."""

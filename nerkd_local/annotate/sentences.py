@@ -41,6 +41,12 @@ class Sentences(Protocol):
     def __iter__(self) -> Iterator[Document]: ...
 
 
+class HashedSentences(Sentences, Protocol):
+    """Sentences of a file whose SHA-256 is known."""
+
+    sha256: str
+
+
 class SentenceList:
     """Sentences in memory."""
 

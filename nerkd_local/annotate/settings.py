@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from nerkd_local.corpus.nesting import Nested
 from nerkd_local.settings import EntityType, Settings
 
 CONSTRAINT_BACKEND = "xgrammar"
@@ -24,6 +25,9 @@ tags      in the answer's text, up to `</think>`, whether the model or its chat 
 channels  as gpt-oss writes: an analysis channel, then the final one
 apart     the server keeps it (vLLM with --reasoning-parser; gpt-oss on any vLLM server): the text is the answer
 """
+
+
+Logprobs = Literal["none", "raw", "masked"]
 
 
 class ModelSettings(Settings):
@@ -211,6 +215,10 @@ class VoteSettings(Settings):
     `logprobs`."""
 
 
+TASK = "You label named entities in text."
+"""What prompts begin with where nothing else is looked for."""
+
+
 class AnnotatorSettings(Settings):
     """One annotator."""
 
@@ -241,7 +249,7 @@ class AnnotatorSettings(Settings):
     chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     """What the model's chat template is told, such as {enable_thinking: false} (Qwen3), {reasoning_effort: low}
     (gpt-oss) or {date_string: 26 Jul 2024} (Llama 3, whose prompts otherwise carry the day's date)."""
-    task: Annotated[str, Field(min_length=1)] = "You label named entities in text."
+    task: Annotated[str, Field(min_length=1)] = TASK
     """The prompt's first sentence: what is looked for, where it is not named entities."""
     demonstrations: DemonstrationSettings = DemonstrationSettings()
     verbatim: bool = False
@@ -249,10 +257,13 @@ class AnnotatorSettings(Settings):
     for each sentence in place of the format's constraint."""
     window: Annotated[int, Field(ge=1)] = 1
     """So many neighbouring sentences of one document are asked about together, at most."""
-    logprobs: Literal["none", "raw", "masked"] = "none"
-    """Keep the probabilities of the answer's tokens, for entities' confidences. `raw`: the model's own, of answers given
-    without the constraint (an answer that had to be asked again under it has masked ones, which is recorded). `masked`:
-    shares among what the constraint admits; every question carries it."""
+    nested: Nested = "outermost"
+    """Which of the mentions that an answer gives one inside another are labels, as tags cannot hold both. The ledger
+    counts the others as overlapping."""
+    logprobs: Logprobs = "none"
+    """Keep the probabilities of the answer's tokens, for entities' confidences. `raw`: the model's own, of answers
+    given without the constraint, whatever `free_first` says (an answer that had to be asked again under it has masked
+    ones, which is recorded). `masked`: shares among what the constraint admits; every question carries it."""
     votes: VoteSettings | None = None
     verify: bool = False
     """Ask the model in a second pass whether each of its mentions is what it said."""
@@ -263,6 +274,10 @@ class AnnotatorSettings(Settings):
             raise ValueError("verbatim is a constraint; leave out constrained: false")
         if self.logprobs == "masked" and not self.constrained:
             raise ValueError("logprobs: masked needs a constraint; use raw, or leave out constrained: false")
+        if self.window > 1 and (self.votes or self.verify):
+            raise ValueError("votes and verify ask about single sentences; leave out window")
+        if isinstance(self.engine, ReplaySettings) and (self.votes or self.verify):
+            raise ValueError("recorded answers hold no further ones; leave out votes and verify")
         if self.votes and self.votes.share < 1 and self.logprobs == "none":
             raise ValueError("votes.share below 1 needs logprobs: raw or masked, to tell which answers are least sure")
         return self

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from nerkd_local.annotate.agenda import in_shard
+from nerkd_local.annotate.asking import ask_missing
 from nerkd_local.annotate.completer import Completer
 from nerkd_local.annotate.engines.start import check_engine
-from nerkd_local.annotate.folder import ask_missing, prepare_job, same_run
+from nerkd_local.annotate.folder import prepare_job, same_run
 from nerkd_local.annotate.selection import Selection, read_selection
 from nerkd_local.annotate.sentences import SentenceFile
 from nerkd_local.annotate.settings import AnnotatorSettings
@@ -90,8 +91,9 @@ def finished_shard(
 ) -> ShardAccount | None:
     """The account of this shard, if it is complete, sealed, and of this annotator and this very selection.
 
-    Raises InputError where its seal is there and does not fit.
+    Raises InputError where its seal is there and does not fit, and for settings that shards cannot have.
     """
+    _refuse_windows(settings)
     account = read_account(folder)
     if account is None or not account.is_whole or (account.shard, account.shards) != (shard.number, shard.count):
         return None
@@ -100,6 +102,12 @@ def finished_shard(
         return None
     same = same_run(prepare_job(settings, pool, seed=selection.seed).identity(), account.run)
     return account if same else None
+
+
+def _refuse_windows(settings: AnnotatorSettings) -> None:
+    if settings.window > 1:
+        problem = f"window: {settings.window} asks about sentences together that shards would part"
+        raise InputError(f"{problem}; leave out --shard, or the window")
 
 
 def annotate_shard(
@@ -118,7 +126,10 @@ def annotate_shard(
 
     `index` is the folder of the file's index. Raises InputError, InterruptedRun (see `Annotation.ask`).
     """
+    _refuse_windows(settings)
     job = prepare_job(settings, pool, seed=seed)
+    if settings.votes or settings.verify:
+        say("further answers are asked when the shards are merged, by nerkd annotate into the merged folder")
     check_engine(settings.engine)
     with AnswerStore(folder / "answers.sqlite") as store, SentenceFile(corpus, index) as sentences:
         (folder / ACCOUNT).unlink(missing_ok=True)

@@ -19,8 +19,18 @@ from nerkd_local.cli.options import PATH, corpus_format
     show_default=True,
     help="Tag scheme of CORPUS; auto finds it out. IOB2 is written.",
 )
+@click.option("--column", type=click.IntRange(2, 4), help="Which column of CORPUS holds the tags; the last as a rule.")
+@click.option(
+    "--nested",
+    type=click.Choice(["refuse", "outermost", "innermost"]),
+    default="refuse",
+    show_default=True,
+    help="Which of spans that overlap are kept.",
+)
 @corpus_format
-def command(corpus: Path, output: Path, scheme: str, format: str, encoding: str) -> None:
+def command(
+    corpus: Path, output: Path, scheme: str, column: int | None, nested: str, format: str, encoding: str
+) -> None:
     """Write CORPUS (columns, JSON lines, text or a folder of texts) as OUTPUT (.conll or .jsonl)."""
     from nerkd_local.corpus.conll import write_conll
     from nerkd_local.corpus.jsonl import write_documents
@@ -32,6 +42,7 @@ def command(corpus: Path, output: Path, scheme: str, format: str, encoding: str)
     writers = {".conll": write_conll, ".jsonl": write_documents}
     if output.suffix not in writers:
         raise InputError("the output's extension must be .conll or .jsonl", path=output)
-    settings = make_settings(CorpusSettings, path=corpus, format=format, encoding=encoding, scheme=scheme)
+    how = {"format": format, "encoding": encoding, "scheme": scheme, "column": column, "nested": nested}
+    settings = make_settings(CorpusSettings, path=corpus, **how)
     count = writers[output.suffix](output, read_corpus(settings))
     click.echo(f"{count:,} sentences -> {output}")

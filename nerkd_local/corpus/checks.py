@@ -45,14 +45,14 @@ def find_duplicates(training: Iterable[Document], evaluation: Iterable[Document]
     by_text: dict[str, list[int]] = {}
     evaluation_ids: list[str] = []
     for document in evaluation:
-        by_text.setdefault(_text_key(document), []).append(len(evaluation_ids))
+        by_text.setdefault(same_text(document), []).append(len(evaluation_ids))
         evaluation_ids.append(document.id)
     training_ids: list[str] = []
     training_size = 0
     found: set[int] = set()
     for document in training:
         training_size += 1
-        numbers = by_text.get(_text_key(document))
+        numbers = by_text.get(same_text(document))
         if numbers:
             training_ids.append(document.id)
             found.update(numbers)
@@ -69,7 +69,7 @@ def find_repeated(documents: Iterable[Document]) -> tuple[str, ...]:
     seen: set[str] = set()
     repeated = []
     for document in documents:
-        key = _text_key(document)
+        key = same_text(document)
         if key in seen:
             repeated.append(document.id)
         seen.add(key)
@@ -98,7 +98,8 @@ def check_labels(documents: Iterable[Document], allowed: Collection[str], path: 
     return dict(counts)
 
 
-def _text_key(document: Document) -> str:
+def same_text(document: Document) -> str:
+    """A digest that documents share whose texts are the same by the rule of `find_duplicates`."""
     return digest(unicodedata.normalize("NFC", "".join(document.text.split())))
 
 

@@ -26,20 +26,23 @@ class ColumnSentence(NamedTuple):
     tags: list[str] | None
 
 
-def read_conll(path: Path, *, encoding: str = "utf-8", scheme: Literal["auto"] | Scheme = "auto") -> Iterator[Document]:
+def read_conll(
+    path: Path, *, encoding: str = "utf-8", scheme: Literal["auto"] | Scheme = "auto", column: int | None = None
+) -> Iterator[Document]:
     """The sentences of a column file, in file order, tags turned into spans.
 
     Ids are `<stem>:<n>`, n counting sentences from 0; `-DOCSTART-` lines are none, they count the k of
     `meta["document"]`, `<stem>#<k>`, from 0. `meta["line"]` is the first word's line. Text is the words
-    joined by single spaces. One column means words without labels.
+    joined by single spaces. One column means words without labels. The tags are those of `column`, counted from 1, or
+    of the last one.
 
     A stream that holds one sentence; scheme "auto" reads the file once more, before, to find the scheme.
     Raises InputError with file and line for malformed lines and for tags that the scheme does not allow:
     under IOB2 an orphan I- is refused, under IOB1 it begins a mention.
     """
     if scheme == "auto":
-        scheme = _scheme_of(path, encoding)
-    for number, sentence in enumerate(read_sentences(path, encoding)):
+        scheme = _scheme_of(path, encoding, column)
+    for number, sentence in enumerate(read_sentences(path, encoding, column)):
         bare = from_words(
             f"{path.stem}:{number}",
             sentence.words,
@@ -55,12 +58,12 @@ def read_conll(path: Path, *, encoding: str = "utf-8", scheme: Literal["auto"] |
         yield Document(bare.id, bare.text, bare.tokens, spans, bare.meta) if spans else bare
 
 
-def read_sentences(path: Path, encoding: str = "utf-8") -> Iterator[ColumnSentence]:
+def read_sentences(path: Path, encoding: str = "utf-8", column: int | None = None) -> Iterator[ColumnSentence]:
     """The words and raw tags of each sentence.
 
     One to four columns, the same number in the whole file, parted by tabs and spaces only: other white space
-    (a no-break space) belongs to the word. With two or more columns the last one is the tag.
-    Raises InputError with file and line for another number of columns.
+    (a no-break space) belongs to the word. With two or more columns the last one is the tag, or column `column`.
+    Raises InputError with file and line for another number of columns, and where there is no such column.
     """
     columns, first_line, document = 0, 0, -1
     words: list[str] = []
@@ -71,10 +74,15 @@ def read_sentences(path: Path, encoding: str = "utf-8") -> Iterator[ColumnSenten
             columns = columns or len(fields)
             if len(fields) != columns or columns > _MAX_COLUMNS:
                 raise InputError(_columns_problem(len(fields), columns), path=path, line=number)
+            if column is not None and column > columns:
+                problem = (
+                    f"{columns} columns, and the tags are to be in column {column}; leave `column` out, or correct it"
+                )
+                raise InputError(problem, path=path, line=number)
             if not words:
                 first_line = number
             words.append(fields[0])
-            tags.append(fields[-1])
+            tags.append(fields[-1 if column is None else column - 1])
             continue
         if words:
             document = max(document, 0)
@@ -118,12 +126,12 @@ def format_columns(documents: Iterable[Document]) -> Iterator[str]:
         yield block + "".join(f"{word}\t{tag}\n" for word, tag in tagged) + "\n"
 
 
-def _scheme_of(path: Path, encoding: str) -> Scheme:
-    tags = (sentence.tags or [] for sentence in read_sentences(path, encoding))
+def _scheme_of(path: Path, encoding: str, column: int | None) -> Scheme:
+    tags = (sentence.tags or [] for sentence in read_sentences(path, encoding, column))
     try:
         return detect_scheme(tags).scheme
     except TagError as error:
-        sentence = next(islice(read_sentences(path, encoding), error.sentence, None))
+        sentence = next(islice(read_sentences(path, encoding, column), error.sentence, None))
         raise InputError(str(error), path=path, line=sentence.line + error.index) from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from nerkd_local.corpus.jsonl import (
     parse_spans,
     parse_string,
 )
+from nerkd_local.corpus.nesting import Nested, find_overlap, flatten
 from nerkd_local.corpus.schemes import Scheme, TagError, detect_scheme, tags_to_spans, to_iob2
 from nerkd_local.corpus.text import tokenize
 from nerkd_local.errors import InputError, nearest
@@ -23,7 +24,17 @@ _KEYS = ("id", "text", "tokens", "spans", "tags", "meta")
 _IGNORED = ("answer",)  # recorded answers: the replay engine's business
 
 
-def read_foreign(path: Path, *, scheme: Literal["auto"] | Scheme = "auto") -> Iterator[Document]:
+FLATTENED = "flattened"
+"""The key of `Document.meta` for how many of a document's spans were left out since they overlap others."""
+
+
+def read_foreign(
+    path: Path,
+    *,
+    scheme: Literal["auto"] | Scheme = "auto",
+    nested: Literal["refuse"] | Nested = "refuse",
+    say: Callable[[str], None] = lambda line: None,
+) -> Iterator[Document]:
     """The sentences of a JSON lines file, in file order, as a stream; blank lines are passed over.
 
     Keys, all optional but text or tokens:
@@ -31,27 +42,34 @@ def read_foreign(path: Path, *, scheme: Literal["auto"] | Scheme = "auto") -> It
     `text`    default: the words joined by single spaces
     `tokens`  words, or `[start, end]` offsets into the text; default: the tokenizer's words, cut further
               where a span begins or ends inside one
-    `spans`   `[start, end, label]`, offsets into the text, in any order
+    `spans`   `[start, end, label]`, offsets into the text, in any order; where some overlap (one inside another, as
+              a rule), `nested` says which are kept, and `meta["flattened"]` how many are not
     `tags`    one a token, instead of spans; scheme "auto" reads the file once more to find the scheme
     `meta`    kept as it is
     `answer`  (a recorded answer) is passed over, any other key is an error. Memory grows by 24 bytes a document.
+    `say` hears at the end how many spans were left out, if any were.
 
     Raises InputError with file and line for what does not fit together, and, at the end, for a repeated id.
     """
     seen = UniqueIds(path)
+    kept = left_out = 0
     for number, (line, value) in enumerate(read_json_lines(path)):
         if scheme == "auto" and value.get("tags") is not None:
             scheme = _scheme_of(path)
         try:
-            document = _record(value, f"{path.stem}:{number}", "IOB2" if scheme == "auto" else scheme)
+            document = _record(value, f"{path.stem}:{number}", "IOB2" if scheme == "auto" else scheme, nested)
         except ValueError as error:
             raise InputError(f"{error}; correct the line", path=path, line=line) from None
         seen.add(document.id, line)
+        kept += len(document.spans)
+        left_out += max(len(value.get("spans", ())) - len(document.spans), 0)
         yield document
     seen.check()
+    if left_out:
+        say(f"{path}: {left_out:,} of {kept + left_out:,} spans overlap others and were left out (nested: {nested})")
 
 
-def _record(value: Mapping[str, Any], default_id: str, scheme: Scheme) -> Document:
+def _record(value: Mapping[str, Any], default_id: str, scheme: Scheme, nested: Literal["refuse"] | Nested) -> Document:
     for key in value:
         if key not in _KEYS and key not in _IGNORED:
             raise ValueError(f"unknown key {key!r}{nearest(key, _KEYS)}")
@@ -61,6 +79,15 @@ def _record(value: Mapping[str, Any], default_id: str, scheme: Scheme) -> Docume
     meta = parse_meta(value.get("meta", {}))
     spans = tuple(sorted(parse_spans(value.get("spans", [])), key=lambda span: (span.start, span.end)))
     text, tokens = _text_and_tokens(value, spans)
+    if overlapping := find_overlap(spans):
+        if nested == "refuse":
+            one, other = (f"({span.start}, {span.end}, {span.label!r})" for span in overlapping)
+            raise ValueError(f"the spans {one} and {other} overlap; set nested: outermost or innermost to keep one")
+        for span in spans:
+            Document(id, text, tokens, (span,))  # those that are left out have to be right, too
+        flat = flatten(spans, nested)
+        meta[FLATTENED] = len(spans) - len(flat)
+        spans = flat
     if not tokens:
         raise ValueError("no words")
     if "tags" in value:

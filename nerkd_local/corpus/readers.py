@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -56,19 +58,27 @@ def _reader(settings: CorpusSettings) -> Callable[[CorpusSettings], Iterator[Doc
     if format is None:
         problem = f"the extension {path.suffix!r} does not say what this is; declare `format`: conll, jsonl or text"
         raise InputError(problem, path=path)
+    if settings.column is not None and format != "conll":
+        raise InputError(f"`column` is for columns, and this is {format}; leave it out", path=path)
     if settings.wrapped and format != "text":
         raise InputError(f"`wrapped` is for text, and this is {format}; leave it out", path=path)
     return {"conll": _read_columns, "jsonl": _read_json, "text": _read_text_file}[format]
 
 
 def _read_columns(settings: CorpusSettings) -> Iterator[Document]:
-    return read_conll(settings.path, encoding=settings.encoding, scheme=settings.scheme)
+    return read_conll(settings.path, encoding=settings.encoding, scheme=settings.scheme, column=settings.column)
 
 
 def _read_json(settings: CorpusSettings) -> Iterator[Document]:
     if codecs.lookup(settings.encoding).name != "utf-8":
         raise InputError("JSON lines are always UTF-8; convert the file and leave `encoding` out", path=settings.path)
-    return read_foreign(settings.path, scheme=settings.scheme)
+    return read_foreign(settings.path, scheme=settings.scheme, nested=settings.nested, say=_say_once)
+
+
+@cache
+def _say_once(line: str) -> None:
+    """Tell a person; once, as a corpus is read several times."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _read_text_file(settings: CorpusSettings) -> Iterator[Document]:

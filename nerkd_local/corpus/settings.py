@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -18,7 +18,9 @@ class CorpusSettings(Settings):
     folder; `*` also crosses `/`) to encoding, the first match counts. `scheme` auto finds the tag scheme
     from all tags of the file. `language` (ISO 639) is for cutting text into sentences. `wrapped` says that
     lines of text are broken at a fixed width: only a blank line then ends a paragraph; otherwise every line
-    break does.
+    break does. `column` is the one that holds the tags in a file of columns, counted from 1 (the word's); the last
+    where it is not given. `nested` says what becomes of spans in JSON lines that overlap, which tags cannot: the
+    outermost (longest) ones are kept, or the innermost (shortest), and the others are counted.
     """
 
     path: Path
@@ -28,6 +30,8 @@ class CorpusSettings(Settings):
     scheme: Literal["auto", "IOB1", "IOB2", "BIOES"] = "auto"
     language: str = "en"
     wrapped: bool = False
+    column: Annotated[int, Field(ge=2, le=4)] | None = None
+    nested: Literal["refuse", "outermost", "innermost"] = "refuse"
 
     @field_validator("encoding")
     @classmethod

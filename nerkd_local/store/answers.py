@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.fingerprints import digest_json
 from nerkd_local.store.filesystem import refuse_network
-from nerkd_local.store.rows import StoredAnswer, Work
+from nerkd_local.store.rows import StoredAnswer, Work, logprobs_crc32
 from nerkd_local.store.seal import break_seal, is_sealed
 
 _SCHEMA = """
@@ -47,7 +47,18 @@ CREATE TABLE IF NOT EXISTS answers (
     PRIMARY KEY (run_id, sentence_no)
 ) WITHOUT ROWID;
 """
+_LOGPROBS = """
+CREATE TABLE IF NOT EXISTS token_logprobs (
+    run_id INTEGER NOT NULL,
+    sentence_no INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    crc32 INTEGER NOT NULL,
+    PRIMARY KEY (run_id, sentence_no)
+) WITHOUT ROWID
+"""
+"""Made when the first are kept: a store without any is the same file with this package as with those before it."""
 _SCHEMA_VERSION = 2
+_NONE: Mapping[int, str] = {}
 _COLUMNS = "sentence_no, sentence_id, text_key, answer, finish_reason, prompt_tokens, output_tokens, copy_of, crc32"
 
 
@@ -172,17 +183,24 @@ class AnswerStore:
         value = json.dumps({name: getattr(work, name) for name in Work.__slots__})
         self._write("UPDATE runs SET work = ? WHERE run_id = ?", (value, run_id))
 
-    def add(self, run_id: int, *answers: StoredAnswer) -> None:
+    def add(self, run_id: int, *answers: StoredAnswer, logprobs: Mapping[int, str] = _NONE) -> None:
         """Keep answers, all in the same commit; they are safe once that is done. One already stored stays as it was.
 
-        A group is committed when it is large or old enough: see `commit_if_old` for when nothing more comes.
+        `logprobs` are those of their tokens where they are kept, by the answers' sentence numbers. A group is committed
+        when it is large or old enough: see `commit_if_old` for when nothing more comes.
         """
         if answers and not self._waiting:
             self._write("BEGIN IMMEDIATE")
+        if logprobs:
+            self._write(_LOGPROBS)
         for answer in answers:
-            self._write(
+            new = self._write(
                 "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (run_id, *answer, answer.crc32())
-            )
+            ).rowcount
+            value = logprobs.get(answer.sentence_no)
+            if new and value is not None:
+                row = (run_id, answer.sentence_no, value, logprobs_crc32(answer.sentence_no, value))
+                self._write("INSERT OR REPLACE INTO token_logprobs VALUES (?, ?, ?, ?)", row)
         self._waiting += len(answers)
         if self._waiting >= self.GROUP_SIZE:
             self.commit()
@@ -225,8 +243,10 @@ class AnswerStore:
         return np.frombuffer(numbers, dtype=np.int64), np.frombuffer(keys, dtype=np.int64)
 
     def answer(self, run_id: int, sentence_no: int) -> StoredAnswer | None:
-        """One sentence's answer, if there is one, its checksum verified."""
-        self.commit()
+        """One sentence's answer, if there is one, its checksum verified.
+
+        Commits nothing, nor does `logprobs`: what is read while answers arrive must not make groups of one of them.
+        """
         query = f"SELECT {_COLUMNS} FROM answers WHERE run_id = ? AND sentence_no = ?"
         rows = list(self._select(query, (run_id, sentence_no)))
         return self._verified(rows[0]) if rows else None
@@ -247,6 +267,26 @@ class AnswerStore:
             if len(rows) < self.PIECE:
                 return
             last = rows[-1][0]
+
+    def logprobs(self, run_id: int, answer: StoredAnswer) -> str | None:
+        """The kept log-probabilities of an answer's tokens, the checksum verified; a copy's are those of its original.
+
+        None where none are kept. Raises InputError for a damaged row or file.
+        """
+        if not self._keeps_logprobs():
+            return None
+        number = answer.sentence_no if answer.copy_of is None else answer.copy_of
+        query = "SELECT value, crc32 FROM token_logprobs WHERE run_id = ? AND sentence_no = ?"
+        for value, checksum in self._select(query, (run_id, number)):
+            if logprobs_crc32(number, value) != checksum:
+                problem = f"the stored log-probabilities of sentence {answer.sentence_id!r} are damaged (checksum)"
+                raise InputError(problem, path=self.path)
+            return str(value)
+        return None
+
+    def _keeps_logprobs(self) -> bool:
+        query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'token_logprobs'"
+        return any(self._select(query, ()))
 
     def _select(self, query: str, values: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
         try:

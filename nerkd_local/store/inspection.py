@@ -11,7 +11,7 @@ from nerkd_local.errors import InputError
 from nerkd_local.fingerprints import digest_json
 from nerkd_local.store.answers import AnswerStore
 from nerkd_local.store.filesystem import file_system
-from nerkd_local.store.rows import StoredAnswer, Work
+from nerkd_local.store.rows import StoredAnswer, Work, logprobs_crc32
 from nerkd_local.store.seal import is_sealed, read_seal, seal_problems
 
 STORE = "answers.sqlite"
@@ -76,6 +76,27 @@ class _Inspected(AnswerStore):
             self.damaged.append(answer)
         return answer
 
+    def logprobs_problems(self) -> list[str]:
+        """What is wrong with the kept log-probabilities, over all runs."""
+        if not self._keeps_logprobs():
+            return []
+        query = (
+            "SELECT token_logprobs.run_id, token_logprobs.sentence_no, value, token_logprobs.crc32, "
+            "answers.sentence_no IS NULL FROM token_logprobs LEFT JOIN answers USING (run_id, sentence_no)"
+        )
+        problems = []
+        for run_id, number, value, checksum, without_answer in self._select(query, ()):
+            what = f"the log-probabilities of sentence {number} (run {run_id})"
+            if without_answer:
+                problems.append(f"{what} are of no answer")
+            try:
+                whole = logprobs_crc32(number, value) == checksum
+            except UnicodeEncodeError:
+                whole = False
+            if not whole:
+                problems.append(f"{what} are damaged (checksum)")
+        return problems
+
     def structure_problems(self) -> list[str]:
         """What SQLite finds wrong with its own file."""
         lines = (line for (line,) in self._database.execute("PRAGMA quick_check"))
@@ -137,7 +158,8 @@ def _shown(value: Any) -> str:
 
 
 def verify_store(path: Path) -> Findings:
-    """Check a store: the seal beside it, SQLite's own structure, and the checksum of every row of every run.
+    """Check a store: the seal beside it, SQLite's own structure, and the checksum of every row of every run, of the
+    kept log-probabilities too.
 
     All that is wrong is found, not only the first of it. Raises InputError for a seal that cannot be read.
     """
@@ -153,6 +175,7 @@ def verify_store(path: Path) -> Findings:
                         answer = store.damaged.pop()
                         name = f"sentence {answer.sentence_no} ({_shown(answer.sentence_id)})"
                         findings.problems.append(f"{path}: the answer to {name} is damaged (checksum)")
+            findings.problems += [f"{path}: {problem}" for problem in store.logprobs_problems()]
     except (sqlite3.DatabaseError, InputError) as error:
         findings.problems.append(error.args[0] if isinstance(error, InputError) else f"{path}: is damaged ({error})")
     return findings

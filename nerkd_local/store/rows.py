@@ -27,6 +27,11 @@ class StoredAnswer(NamedTuple):
         return zlib.crc32("\x1f".join(map(str, self)).encode("utf-8"))
 
 
+def logprobs_crc32(sentence_no: int, value: str) -> int:
+    """What the checksum of kept log-probabilities has to be."""
+    return zlib.crc32(f"{sentence_no}\x1f{value}".encode())
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a run of a store is about: a corpus (its file's SHA-256 and number of sentences), or a part of it.

@@ -19,6 +19,7 @@ from nerkd_local.student.windows import Windows, load_windows, save_windows, usu
 
 _HEADS = ("classifier", "score")  # what transformers calls the last layer of its token classifiers
 _BELOW_HEADS = ("head",)  # a layer that ModernBERT has before it; whole pretrained folders hold it, bare encoders not
+_POOLERS = ("pooler",)  # a layer above the hidden states, which folders of fine-tuned encoders often lack
 _HEAD_DEVIATION = 0.02  # BERT's initializer_range
 
 
@@ -70,8 +71,25 @@ def load_trained(folder: Path) -> tuple[Any, Any]:
     """
     from transformers import AutoModelForTokenClassification
 
+    model, tokenizer = _load(AutoModelForTokenClassification, folder, allowed=())
+    student_tags(model, folder)
+    model.nerkd_windows = load_windows(folder)
+    return model, tokenizer
+
+
+def load_encoder(folder: Path) -> tuple[Any, Any]:
+    """The bare encoder in `folder`, in float32 and evaluation mode, and its tokenizer; a head it may have is not read.
+
+    Raises InputError for a folder that is no local model, holds no safetensors, or lacks encoder weights.
+    """
+    from transformers import AutoModel
+
+    return _load(AutoModel, folder, allowed=_POOLERS)
+
+
+def _load(kind: Any, folder: Path, *, allowed: tuple[str, ...]) -> tuple[Any, Any]:
     with _quiet(local_model(folder)):
-        model, report = AutoModelForTokenClassification.from_pretrained(
+        model, report = kind.from_pretrained(
             folder,
             dtype=torch.float32,
             local_files_only=True,
@@ -80,9 +98,7 @@ def load_trained(folder: Path) -> tuple[Any, Any]:
             output_loading_info=True,
         )
         tokenizer = _tokenizer(folder, model.config.model_type)
-    _check_loaded(folder, report, allowed=())
-    student_tags(model, folder)
-    model.nerkd_windows = load_windows(folder)
+    _check_loaded(folder, report, allowed=allowed)
     return model.eval(), tokenizer
 
 

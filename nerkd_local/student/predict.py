@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from nerkd_local.corpus.schemes import tags_to_spans
-from nerkd_local.records import CONFIDENCES, RAW_TAGS, Document
-from nerkd_local.student.confidence import entity_confidences
+from nerkd_local.records import CONFIDENCES, OF_LABELS, OF_NOTHING, RAW_TAGS, Document
+from nerkd_local.student.confidence import entity_confidences, outside_probabilities, span_probabilities
 from nerkd_local.student.decode import best_tags, word_tags
 from nerkd_local.student.device import Precision, autocast, pick_device, pick_precision
 from nerkd_local.student.encode import Window, encode
@@ -29,8 +29,9 @@ _CHUNK = 2048  # documents held at once: enough to sort by length, little enough
 
 
 class Prediction(NamedTuple):
-    """A document with the student's spans in place of its own, the raw IOB2 tag of each token, and the
-    confidence in each span (see `entity_confidences`).
+    """A document with the student's spans in place of its own, the raw IOB2 tag of each token, the confidence in
+    each span (see `entity_confidences`), and, for each span that the document came with, its probability and that of
+    no mention in its place.
 
     `spans` are read from `tags` as a strict scorer reads them: an `I-x` that continues nothing is no entity.
     """
@@ -38,6 +39,8 @@ class Prediction(NamedTuple):
     document: Document
     tags: list[str]
     confidences: tuple[float, ...]
+    of_labels: tuple[float, ...]
+    of_nothing: tuple[float, ...]
 
     @property
     def tagged_document(self) -> Document:
@@ -49,6 +52,17 @@ class Prediction(NamedTuple):
         confidences = [round(confidence, 6) for confidence in self.confidences]
         meta = {**self.document.meta, RAW_TAGS: self.tags, CONFIDENCES: confidences}
         return dataclasses.replace(self.document, meta=meta)
+
+    @property
+    def judged_document(self) -> Document:
+        """`tagged_document`, with what the student thinks of each span that the document came with in its `meta` too.
+
+        Rounded to six digits, not decimals: among unlikely spans it is the small ones that are told apart.
+        """
+        tagged = self.tagged_document
+        judged = {OF_LABELS: self.of_labels, OF_NOTHING: self.of_nothing}
+        rounded = {key: [float(f"{number:.6g}") for number in numbers] for key, numbers in judged.items()}
+        return dataclasses.replace(tagged, meta={**tagged.meta, **rounded})
 
 
 def predict(
@@ -107,7 +121,14 @@ def predict(
             classes = best_tags(row_scores) if decoding == "valid" else row_scores.argmax(-1)
             tags = word_tags(classes.tolist(), names)
             labelled = dataclasses.replace(document, spans=tags_to_spans(tags, document.tokens, strict=True))
-            yield Prediction(labelled, tags, entity_confidences(labelled, _softmax(row_scores), names))
+            probabilities = _softmax(row_scores)
+            yield Prediction(
+                labelled,
+                tags,
+                entity_confidences(labelled, probabilities, names),
+                span_probabilities(document, document.spans, probabilities, names),
+                outside_probabilities(document, document.spans, probabilities),
+            )
 
 
 def batches(windows: list[Window], budget: int) -> Iterator[list[Window]]:

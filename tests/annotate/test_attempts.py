@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -74,6 +75,15 @@ def test_an_answer_that_cannot_be_used_is_asked_for_again(answer: str, asked: in
     assert len(fake.requests) == asked
     assert dict(attempts.repeated) == ({reason: asked - 1} if reason else {})
     assert (attempts.spent_prompt > 0) == (asked > 1)
+
+
+@pytest.mark.parametrize(("answer", "asked"), [("PER\tAnn", 1), ("PER\tBob", 2)])
+def test_where_a_grammar_constrains_it_says_what_fits(answer: str, asked: int) -> None:
+    plain = question(3)
+    grammar = replace(plain, full=replace(plain.full, grammar="root ::= ..."), admits=lambda text: "Ann" in text)
+    fake = GreedyFake({3: answer})
+    assert len(list(Attempts(fake).complete([grammar]))) == 1
+    assert [request.grammar for request in fake.requests] == [None, "root ::= ..."][:asked]
 
 
 ANSWERS = st.sampled_from(["NONE", "PER\tAnn", "PER\tAnn of Bonn and more", "prose", "x...", "PER\t" + "n" * 99])

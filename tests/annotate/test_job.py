@@ -69,5 +69,26 @@ def test_loops_are_stopped_except_where_the_text_has_them_itself() -> None:
     assert not job().question(0, chorus).brief.stop_loops
 
 
+def test_a_grammar_of_the_sentence_goes_with_the_full_question_and_says_what_fits() -> None:
+    plain, verbatim = job(), job(verbatim=True)
+    question = verbatim.question(0, SHORT)
+    assert question.full.grammar is not None
+    assert '"Bonn"' in question.full.grammar
+    assert (question.brief.constraint, question.brief.grammar) == (None, None)
+    assert question.full.constraint == plain.prompt.constraint
+    assert [question.fits(answer) for answer in ("PER\tAnn", "PER\tBob", "Ann")] == [True, False, False]
+    assert [plain.question(0, SHORT).fits(answer) for answer in ("PER\tAnn", "PER\tBob", "Ann")] == [True, True, False]
+    always = job(verbatim=True, free_first=False).question(0, SHORT)
+    assert always.brief.grammar == always.full.grammar is not None
+
+
+def test_what_shapes_the_answers_is_in_the_identity_where_it_is_used_and_only_there() -> None:
+    assert not {"verbatim", "window", "nested"} & job(nested="innermost").identity().keys()
+    assert job(nested="innermost").identity() == job().identity()
+    more = job(verbatim=True, window=3).identity()
+    assert (more["verbatim"], more["window"]) == (1, 3)
+    assert more["constraint"] == job().identity()["constraint"]
+
+
 def test_how_it_is_asked_is_no_part_of_the_identity() -> None:
     assert job(free_first=False).identity() == job().identity()

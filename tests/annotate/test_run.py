@@ -253,7 +253,7 @@ def test_a_failing_store_is_not_taken_for_the_stop_that_came_before(
         os.kill(os.getpid(), signal.SIGTERM)
         return both(text)
 
-    def full(store: AnswerStore, run_id: int, *answers: object) -> None:
+    def full(store: AnswerStore, run_id: int, *answers: object, **more: object) -> None:
         raise InputError("the disk is full")
 
     monkeypatch.setattr(AnswerStore, "add", full)

@@ -77,7 +77,7 @@ def test_the_scheme_is_that_of_the_whole_file(tmp_path: Path) -> None:
             {"text": "a b", "tokens": ["a", "b"], "spans": [[0, 2, "X"]]},
             "does not begin and end on token borders",
         ),
-        ({"text": "ab", "spans": [[0, 2, "X"], [1, 2, "Y"]]}, "overlaps the one before"),
+        ({"text": "ab", "spans": [[0, 2, "X"], [1, 2, "Y"]]}, "overlap; set nested: outermost or innermost"),
         ({"text": "ab", "spans": [[0, 3, "X"]]}, "ends after the text"),
         ({"tokens": ["a"], "tags": ["O", "O"]}, "2 tags for 1 tokens"),
         ({"tokens": ["a"], "tags": "O"}, "'tags' is not a list of strings"),

@@ -1,4 +1,4 @@
-"""Real vLLM: one engine for all tests of this file, then the command line's own."""
+"""Real vLLM in this process: answers, constraints, limits, control tokens, and how an engine begins and ends."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from nerkd_local.annotate.engines.start import engine_identity, start_engine
 from nerkd_local.annotate.folder import prepare_job
 from nerkd_local.annotate.formats import answer_format
 from nerkd_local.annotate.settings import AnnotatorSettings, VllmSettings
+from nerkd_local.annotate.token_logprobs import fit_tokens
 from nerkd_local.config.folders import configs_folder
 from nerkd_local.corpus.readers import read_corpus
 from nerkd_local.corpus.settings import CorpusSettings
@@ -29,22 +31,6 @@ from tests.conftest import missing
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 LABELS = ["PER", "ORG", "LOC", "MISC"]
-
-
-@pytest.fixture(scope="module")
-def settings(shared: Path) -> VllmSettings:
-    if find_spec("vllm") is None:
-        missing("vLLM is not installed")
-    return VllmSettings(
-        model=shared / "models" / "bench-annotator", max_model_len=510, cpu_kv_cache_gib=1, max_num_seqs=16
-    )
-
-
-@pytest.fixture(scope="module")
-def engine(settings: VllmSettings) -> Iterator[Completer]:
-    completer = start_engine(settings)
-    yield completer
-    completer.close()
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +67,7 @@ def test_requests_are_taken_as_they_are_needed(engine: Completer) -> None:
 
     stream = engine.complete(endless())
     assert len(list(islice(stream, 100))) == 100
-    assert taken <= 100 + 2 * 16  # twice the engine's batch
+    assert taken <= 100 + 2 * 32  # twice the engine's batch
     stream.close()  # type: ignore[attr-defined]
     assert len(ask(engine, ["Bonn"])) == 1  # what was in flight is gone, the engine works on
 
@@ -96,6 +82,30 @@ def test_a_constraint_holds_where_the_model_alone_would_not(engine: Completer, n
     (bound,) = ask(engine, ["Peter Blackburn of BRUSSELS"], pattern, max_tokens=120)
     assert bound.finish_reason == "length" or re.fullmatch(pattern, bound.text)
     assert re.match("NONE|RIVER|KING" if name == "lines" else r"\{\"entities\": ?\[", bound.text)
+
+
+@pytest.mark.parametrize("name", ["lines", "json"])
+def test_the_tokens_of_an_answer_are_its_text_and_say_whether_they_were_masked(engine: Completer, name: str) -> None:
+    pattern = answer_format(name).constraint(LABELS)
+    asked = Request(0, (Message("user", "Text: Peter Blackburn of BRUSSELS"),), 60, logprobs=True)
+    free, bound = (
+        next(iter(engine.complete([replace(asked, constraint=constraint)]))) for constraint in (None, pattern)
+    )
+    for completion, masked in ((free, False), (bound, True)):
+        fitted = fit_tokens(completion, completion.text)
+        assert fitted is not None
+        assert fitted.masked == masked
+        assert "".join(piece for piece, _ in fitted.tokens) == completion.text
+        assert all(logprob <= 0 for _, logprob in fitted.tokens)
+
+
+def test_a_question_may_be_drawn_several_times_under_a_constraint(engine: Completer) -> None:
+    messages = (Message("user", "Text: Peter Blackburn of BRUSSELS met Ann Lee of Bonn United"),)
+    pattern = answer_format("lines").constraint(LABELS)
+    drawn = [Request(n, messages, 60, pattern, temperature=2.0, logprobs=True, sample=n) for n in range(1, 33)]
+    answers = list(engine.complete(drawn))
+    assert len(answers) == 32
+    assert len({answer.text for answer in answers}) > 1
 
 
 def test_an_answer_cut_short_and_a_prompt_too_long_are_told_apart(engine: Completer) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nerkd_local.corpus.schemes import tags_to_spans
 from nerkd_local.records import Span, from_words
-from nerkd_local.student.confidence import entity_confidences
+from nerkd_local.student.confidence import entity_confidences, outside_probabilities, span_probabilities
 from nerkd_local.student.decode import tag_names
 
 NAMES = tag_names(["A", "B"])  # O, B-A, I-A, B-B, I-B
@@ -51,6 +51,13 @@ def test_each_span_has_its_own_in_order_and_none_has_none() -> None:
     both = from_words("d", words, (Span(0, 6, "A"), Span(12, 16, "B")))
     assert entity_confidences(both, ROWS, NAMES) == (45 / 128 * 1.0, 1.0)
     assert entity_confidences(from_words("d", words), ROWS, NAMES) == ()
+
+
+def test_spans_that_nobody_chose_have_a_probability_too() -> None:
+    document = from_words("d", ["Ada", "of", "York", "Rome"], (Span(0, 6, "A"),))
+    others = (Span(0, 3, "A"), Span(0, 6, "A"), Span(12, 16, "B"), Span(0, 3, "ANIMAL"))
+    assert span_probabilities(document, others, ROWS, NAMES) == (5 / 8 * 2 / 8, 45 / 128, 1.0, 0.0)
+    assert outside_probabilities(document, others, ROWS) == (1 / 8, 1 / 64, 0.0, 1 / 8)
 
 
 @st.composite

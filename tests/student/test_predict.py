@@ -9,7 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nerkd_local.records import Document, Span, from_words
+from nerkd_local.records import OF_LABELS, OF_NOTHING, Document, Span, from_words
 from nerkd_local.student import predict as module
 from nerkd_local.student.confidence import entity_confidences
 from nerkd_local.student.encode import Window, encode
@@ -62,6 +62,23 @@ def test_every_span_has_a_confidence(student: tuple[Any, Any], words: list[str])
     (answer,) = run(student, [from_words("d", words)])
     assert len(answer.confidences) == len(answer.document.spans)
     assert all(0 <= confidence <= 1 for confidence in answer.confidences)
+
+
+def test_it_judges_the_spans_that_a_document_came_with(student: tuple[Any, Any]) -> None:
+    words = ["anna", "lives", "in", "paris"]
+    (own,) = run(student, [from_words("d", words)])
+    given = from_words("d", words, (Span(0, 4, "PER"), Span(14, 19, "ANIMAL")), {"line": 3})
+    (answer,) = run(student, [given])
+    assert answer.document.spans == own.document.spans
+    assert len(answer.of_labels) == len(answer.of_nothing) == 2
+    assert 0 < answer.of_labels[0] < 1
+    assert answer.of_labels[1] == 0  # a label that it does not know
+    judged = answer.judged_document.meta
+    assert judged.items() > answer.tagged_document.meta.items()
+    assert judged[OF_LABELS] == pytest.approx(answer.of_labels, rel=1e-5)
+    assert judged[OF_NOTHING] == pytest.approx(answer.of_nothing, rel=1e-5)
+    (again,) = run(student, [own.document])
+    assert again.of_labels == pytest.approx(own.confidences, abs=1e-6)
 
 
 def test_confidences_come_from_the_softmax_over_each_words_first_sub_token(student: tuple[Any, Any]) -> None:

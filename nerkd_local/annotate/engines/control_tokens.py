@@ -8,7 +8,7 @@ of such tokens is out of reach.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 _SHAPES = "|".join(
@@ -24,6 +24,8 @@ _SHAPES = "|".join(
 )
 """How control tokens of the common families look: Qwen, Llama, Mistral, Gemma, gpt-oss, DeepSeek, Phi."""
 
+_COMMON = re.compile(_SHAPES)
+
 
 def blank_control_tokens(own: Iterable[str] = ()) -> Callable[[str], str]:
     """A function that puts a space in the place of every control token of a text: of a common shape, or one of `own`.
@@ -36,6 +38,11 @@ def blank_control_tokens(own: Iterable[str] = ()) -> Callable[[str], str]:
     known = sorted({token for token in own if token}, key=lambda token: (-len(token), token))
     pattern = re.compile("|".join([*map(re.escape, known), _SHAPES]))
     return lambda text: pattern.sub(" ", text)
+
+
+def find_control_tokens(text: str) -> Iterator[tuple[int, int]]:
+    """Where a text holds what is a control token of a common family: half-open offsets, in order."""
+    return (match.span() for match in _COMMON.finditer(text))
 
 
 def known_control_tokens(tokenizer: Any) -> set[str]:

@@ -200,7 +200,7 @@ class ServerCompleter:
     async def _ask(self, request: Request) -> Completion:
         if self._settings.dialect == "plain":
             check_plain(request)
-        elif request.constraint:
+        elif request.constraint or request.grammar:
             await self._try_constraint(request)
         return await self._persist(self._attempt, request)
 

@@ -116,4 +116,5 @@ def read_completion(request: Request, reply: ChatReply, *, is_vllm: bool) -> Com
         logprobs,
         reply.prompt_token_ids if request.prompt_token_ids else None,
         usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else None,
+        masked=bool(request.constraint or request.grammar),
     )

@@ -10,6 +10,8 @@ from nerkd_local.annotate.engines.loops import LOOP
 from nerkd_local.annotate.settings import ServerSettings
 from nerkd_local.errors import InputError
 
+_DRAWS = 1_000_003
+
 CANARY = "ZX[0-9]{3}QV"
 """An answer that no model gives to a greeting unless it is made to."""
 
@@ -34,7 +36,8 @@ def write_request(
         "frequency_penalty": 0.0,
     }
     if settings.seed is not None:
-        body["seed"] = settings.seed
+        # several draws of one question with one seed would be one draw
+        body["seed"] = settings.seed if not request.sample else settings.seed + _DRAWS * request.sample
     if request.logprobs:
         body["logprobs"] = True
     if settings.dialect == "plain":
@@ -45,7 +48,9 @@ def write_request(
         "repetition_penalty": 1.0,
         "skip_special_tokens": not request.keep_control_tokens,
     }
-    if request.constraint:
+    if request.grammar:
+        more["structured_outputs"] = {"grammar": request.grammar}
+    elif request.constraint:
         more["structured_outputs"] = {"regex": request.constraint}
     if request.stop_loops:
         more["repetition_detection"] = LOOP
@@ -62,6 +67,7 @@ def write_request(
 def check_plain(request: Request) -> None:
     """Raise InputError if OpenAI's own words cannot say what the request needs."""
     asked = {
+        "a grammar (leave out verbatim)": request.grammar,
         "a constraint (set constrained: false)": request.constraint,
         "chat_template_kwargs": request.chat_template_kwargs,
         "thinking in the answer's text (set thinking: apart)": request.keep_control_tokens,

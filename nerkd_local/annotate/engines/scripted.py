@@ -5,6 +5,7 @@ Shipped, because rehearsals and the harnesses under scripts/ need an engine that
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import re
@@ -29,11 +30,18 @@ _FAULTS: tuple[Fault, ...] = ("", "", "", "doubled", "invented", "too long", "go
 _TURNS = 8  # as loops.py has vLLM count them
 _CAPITALISED = re.compile(r"\b[A-Z]\w*")
 _PIECE = re.compile(r"\S+\s*")
+_LISTED = re.compile(r"^(\d+)\. (.*) \([^()\n]*\)$", re.MULTILINE)
+_TOKEN = re.compile(r"\w+|\W")
+_END = ("", -0.001)
 _SHORTEST_NAP_S = 0.002
 
 
 class ScriptedCompleter:
-    """Holds `in_flight` requests and answers one of them at random. A token is a piece of text between white space."""
+    """Holds `in_flight` requests and answers one of them at random. A token is a piece of text between white space.
+
+    With a temperature answers vary with the request's `sample`, most where the script gives low probabilities. Log-
+    probabilities, which are made up, are of smaller tokens: words, and single other characters.
+    """
 
     def __init__(self, settings: ScriptedSettings) -> None:
         """Takes `slow_start_s`."""
@@ -68,10 +76,12 @@ class ScriptedCompleter:
         text = text_of(request.messages)
         if self._deadly and self._deadly.search(text):
             os.kill(os.getpid(), signal.SIGKILL)
-        fault = _FAULTS[crc32(text.encode("utf-8", "replace")) % 8] if self._settings.script == "mixed" else ""
+        fault = _FAULTS[_hash(text) % 8] if self._settings.script == "mixed" else ""
         mentions = self._mentions(text, fault)
+        if request.temperature > 0:
+            mentions = self._varied(mentions, text, request)
         form = answer_format("json" if '"entities"' in request.messages[0].content else "lines")
-        answer = form.write(mentions)
+        answer = self._verdicts(request, text) or form.write(mentions)
         reason: FinishReason = "stop"
         if fault == "badly formed" and request.constraint is None:
             answer = f"Sure! Here is what I found:\n{answer}"
@@ -83,7 +93,39 @@ class ScriptedCompleter:
         if len(pieces) > request.max_tokens:
             answer = "".join(islice(_PIECE.findall(answer), request.max_tokens)).rstrip()
             pieces, reason = pieces[: request.max_tokens], "length"
-        return Completion(request.key, answer, reason, len(text.split()), len(pieces) or 1)
+        logprobs = None
+        if request.logprobs:
+            logprobs = tuple((token, math.log(1 - _doubt(token, text))) for token in _TOKEN.findall(answer))
+            logprobs += (_END,) * (reason == "stop")
+        return Completion(
+            request.key,
+            answer,
+            reason,
+            len(text.split()),
+            len(pieces) or 1,
+            logprobs,
+            masked=bool(request.constraint or request.grammar),
+        )
+
+    def _verdicts(self, request: Request, text: str) -> str:
+        """Yes to each mention of a list that is asked about, if there is one, but to those of most doubt."""
+        if "yes or no" not in request.messages[0].content:
+            return ""
+        listed = _LISTED.findall(request.messages[-1].content)
+        return "\n".join(f"{number}\t{'yes' if _doubt(mention, text) < 0.4 else 'no'}" for number, mention in listed)
+
+    def _varied(self, mentions: list[Mention], text: str, request: Request) -> list[Mention]:
+        """The mentions as a draw has them: each, by its doubt and the temperature, left out or of the next type."""
+        draw = random.Random(_hash(f"{self._settings.seed} {request.sample} {text}")).random
+        labels = self._settings.labels
+        varied = []
+        for mention in mentions:
+            chance, turn = draw(), draw()
+            if chance >= _doubt(mention.text, text) * request.temperature:
+                varied.append(mention)
+            elif turn < 0.5:
+                varied.append(Mention(mention.text, labels[(labels.index(mention.label) + 1) % len(labels)]))
+        return varied
 
     def _mentions(self, text: str, fault: Fault) -> list[Mention]:
         if self._settings.script == "none":
@@ -100,3 +142,12 @@ class ScriptedCompleter:
 
     def close(self) -> None:
         """Nothing to free."""
+
+
+def _doubt(token: str, text: str) -> float:
+    """How unsure a token is in the answer about a text: from 0 to 0.5, by hash."""
+    return _hash(f"{token}\x1f{text}") % 64 / 128
+
+
+def _hash(text: str) -> int:
+    return crc32(text.encode("utf-8", "replace"))

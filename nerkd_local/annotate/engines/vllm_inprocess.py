@@ -131,7 +131,10 @@ class VllmCompleter:
     def _enqueue(self, request: Request) -> str | None:
         """Hand one request to the engine; the id its output will carry, or None if the prompt is too long."""
         chat = [{"role": message.role, "content": self._blank(message.content)} for message in request.messages]
-        constraint = request.constraint and self._constraint(regex=request.constraint)
+        constraint = None
+        if request.constraint or request.grammar:
+            what = {"grammar": request.grammar} if request.grammar else {"regex": request.constraint}
+            constraint = self._constraint(**what)
         parameters = self._vllm.SamplingParams(
             temperature=request.temperature,
             max_tokens=request.max_tokens,
@@ -234,6 +237,7 @@ def _completion(request: Request, output: Any) -> Completion:
         logprobs,
         tuple(output.prompt_token_ids) if request.prompt_token_ids else None,
         output.num_cached_tokens,
+        masked=bool(request.constraint or request.grammar),
     )
 
 

@@ -23,6 +23,15 @@ def test_a_constraint_is_tried_once_and_only_where_one_is_asked_for() -> None:
     assert constraints[2:] == ["A.*"] * 4
 
 
+def test_a_grammar_takes_the_constraints_place() -> None:
+    with FakeOpenAIServer(echo) as server, connected(server.url) as engine:
+        assert len(list(engine.complete([request(constraint="A.*", grammar='root ::= "A"')]))) == 1
+    assert [body["structured_outputs"] for body in server.bodies] == [
+        {"regex": "ZX[0-9]{3}QV"},
+        {"grammar": 'root ::= "A"'},
+    ]
+
+
 @pytest.mark.parametrize("answer", ["Hello! How can I help?", "ZX12QV", "ZX123QV and more", None])
 def test_a_server_that_ignores_constraints_is_found_out(answer: str | None) -> None:
     with (
@@ -38,6 +47,7 @@ def test_a_server_that_ignores_constraints_is_found_out(answer: str | None) -> N
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"constraint": "x", "grammar": 'root ::= "x"'}, "a grammar (leave out verbatim)"),
         ({"constraint": "x"}, "a constraint (set constrained: false)"),
         ({"chat_template_kwargs": {"a": 1}}, "chat_template_kwargs"),
         ({"keep_control_tokens": True}, "thinking in the answer's text (set thinking: apart)"),

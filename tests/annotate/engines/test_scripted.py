@@ -118,3 +118,29 @@ def test_it_is_an_engine_like_others() -> None:
     assert isinstance(open_engine(ScriptedSettings()), ScriptedCompleter)
     with pytest.raises(ValidationError):
         ScriptedSettings(labels=())
+
+
+def test_log_probabilities_are_of_the_answers_characters() -> None:
+    settings = ScriptedSettings(script="mixed")
+    for number, text in enumerate(TEXTS):
+        (free,) = asked(settings, long(number, text, logprobs=True))
+        assert free.logprobs is not None
+        assert "".join(piece for piece, _ in free.logprobs) == free.text
+        assert all(-0.7 < logprob <= 0 for _, logprob in free.logprobs)
+        assert (free.logprobs[-1][0] == "") == (free.finish_reason == "stop")
+        assert not free.masked
+    (bound,) = asked(settings, long(0, TEXTS[0], logprobs=True, constraint="[A-Z]+\t.*"))
+    assert bound.masked
+    assert asked(settings, long(0, TEXTS[0]))[0].logprobs is None
+
+
+def test_answers_vary_with_the_draw_where_there_is_a_temperature() -> None:
+    settings = ScriptedSettings(script="capitals")
+    drawn = [[asked(settings, long(0, t, temperature=1.0, sample=n))[0].text for t in TEXTS] for n in (1, 2)]
+    greedy = [asked(settings, long(0, text, sample=1))[0].text for text in TEXTS]
+    assert drawn[0] != drawn[1]
+    assert drawn[0] == [asked(settings, long(9, t, temperature=1.0, sample=1))[0].text for t in TEXTS]
+    same = sum(a == b for a, b in zip(drawn[0], greedy, strict=True)) / len(TEXTS)
+    assert 0.1 < same < 0.9
+    cooler = [asked(settings, long(0, text, temperature=0.1, sample=1))[0].text for text in TEXTS]
+    assert sum(a == b for a, b in zip(cooler, greedy, strict=True)) / len(TEXTS) > same

@@ -219,7 +219,7 @@ def test_what_crosses_arrives_whole() -> None:
     shared = (Message("system", "x" * 9000), Message("user", "a"), Message("assistant", "b"))
     kwargs = {"enable_thinking": False}
     questions = [
-        Request(n, (*shared, Message("user", f"{n} \ud800")), 20, "a|b", 0.5, kwargs, True, True, True, True)
+        Request(n, (*shared, Message("user", f"{n} \ud800")), 20, "a|b", 0.5, kwargs, True, True, True, True, "g", 3)
         for n in range(64)
     ]
     data = pack_requests(questions)
