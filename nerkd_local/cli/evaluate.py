@@ -20,11 +20,23 @@ _PRIOR = 2.0
 @click.argument("predicted", type=PATH)
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many sentences of GOLD.")
 @click.option("--output", type=PATH, help="Also write the scores there (JSON lines).")
+@click.option("--calibration", type=PATH, help="Also judge the confidences that this makes (see nerkd calibrate).")
+@click.option("--figures", type=PATH, help="Draw reliability and risk over coverage into this folder.")
 @click.option("--channel", type=PATH, help="Also write which tags stand for which, for the distilled loss `channel`.")
-def command(gold: Path, predicted: Path, limit: int | None, output: Path | None, channel: Path | None) -> None:
+def command(
+    gold: Path,
+    predicted: Path,
+    limit: int | None,
+    output: Path | None,
+    calibration: Path | None,
+    figures: Path | None,
+    channel: Path | None,
+) -> None:
     """Score PREDICTED against GOLD, matched by sentence id: an annotator's labels or a student's alike.
 
-    Prints strict and lenient micro scores, the strict macro average, and strict scores by type.
+    Prints strict and lenient micro scores, the strict macro average, and strict scores by type; of labels with
+    confidences also how well these are calibrated (ECE, Brier) and how well they tell right from wrong (AURC, the area
+    under the risk-coverage curve, lower is better), over the entities found, with 95% intervals over documents.
     """
     from tabulate import tabulate
 
@@ -42,8 +54,33 @@ def command(gold: Path, predicted: Path, limit: int | None, output: Path | None,
     click.echo(tabulate(shown, list(rows[0]), disable_numparse=True))
     if output:
         write_json_lines(output, rows)
+    _judge_confidences(human, found, calibration, figures, predicted)
     if channel:
         _write_channel(human, found, channel)
+
+
+def _judge_confidences(
+    human: Sequence[Document], found: Sequence[Document], calibration: Path | None, figures: Path | None, path: Path
+) -> None:
+    """Print what confidences are worth, where there are any. Raises InputError where they are asked for and lack."""
+    from nerkd_local.cli.confidences import ConfidenceReport
+    from nerkd_local.errors import InputError
+    from nerkd_local.evaluate.calibration import collect_spans, load_calibration
+
+    answers = {document.id: document for document in found}
+    fitted = load_calibration(calibration) if calibration else None
+    try:
+        spans = collect_spans([(document, answers[document.id]) for document in human], fitted)
+    except InputError as error:
+        raise InputError(error.problem, path=path) from None
+    if spans is None or not spans.right:
+        if calibration or figures:
+            raise InputError("has no entities with confidences; annotate with logprobs, votes or verify", path=path)
+        return
+    report = ConfidenceReport(spans)
+    click.echo(f"\n{report.lines()}")
+    if figures:
+        click.echo(f"figures -> {', '.join(map(str, report.draw(figures)))}", err=True)
 
 
 def _write_channel(human: Sequence[Document], annotated: Sequence[Document], path: Path) -> None:

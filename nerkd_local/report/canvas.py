@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe and Ito's colours (Color Universal Design, 2008): told apart with every kind of colour vision. Human labels are
-# blue everywhere and LLM labels amber, one dark and one light in grey print; mixes of sources also differ in shape.
+# blue everywhere and LLM labels amber, one dark and one light in grey print; mixes of sources also differ in shape, by
+# which the second six are told from the first.
 HUMAN, LLM = "#0072B2", "#F0B429"
-KINDS = (("#D55E00", "o"), ("#009E73", "s"), ("#AA4499", "D"), ("#3B3B3B", "^"), ("#56B4E9", "v"), ("#9A7D0A", "P"))
+_COLOURS = ("#D55E00", "#009E73", "#AA4499", "#3B3B3B", "#56B4E9", "#9A7D0A")
+KINDS = tuple(zip(_COLOURS * 2, "osD^vPX<>hp*", strict=True))
 TEXT, QUIET, FAINT = "#1B1F24", "#5F6670", "#E4E7EB"
 
 PAGE_IN, MARGIN_IN = 10.0, 0.3
+NARROWEST = 0.04
+"""How much of F1 an axis shows at least: a hair's breadth drawn wide would look like a difference."""
 _DPI = 160
 _TITLE_IN, _LINE_IN, _KEY_IN = 0.34, 0.19, 0.22
 _READING_CHARACTER_IN, _KEY_CHARACTER_IN, _CAPTION_CHARACTER_IN = (
@@ -85,6 +89,16 @@ def add_axes(figure: Figure, left: float, top: float, width: float, height: floa
         spine.set_visible(False)
     axes.set_axisbelow(True)
     return axes
+
+
+def open_f1_axis(axes: Axes) -> None:
+    """Grid, ticks and at least `NARROWEST` of room for F1 upwards, once all is drawn."""
+    axes.tick_params(axis="y", labelcolor=QUIET)
+    low, high = axes.get_ylim()
+    missing = max(0.0, NARROWEST - (high - low)) / 2
+    axes.set_ylim(low - missing, high + missing)
+    axes.locator_params(axis="y", nbins=7, steps=[1, 2, 5, 10])
+    axes.grid(axis="y")
 
 
 def write_text(

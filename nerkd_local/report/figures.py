@@ -16,6 +16,7 @@ from nerkd_local.report.canvas import (
     KINDS,
     LLM,
     MARGIN_IN,
+    NARROWEST,
     PAGE_IN,
     QUIET,
     TEXT,
@@ -43,7 +44,6 @@ _STRIP_IN = 0.29  # height of a schedule's strip
 _NAME_CHARACTERS, _NAME_CHARACTER_IN = 30, 0.086
 _USUAL_PANELS, _MORE_IN = 2, 1.2  # what each panel more adds to the page's width
 _FAR = 3.0  # quartile ranges below the lower quartile of all means: beyond, a row is an arrow at the edge
-_NARROWEST = 0.04  # F1 axis: a hair's breadth drawn wide would look like a difference
 
 
 def regimen_figure(
@@ -162,7 +162,7 @@ class _Grid:
         return self.middles[self.regimens.index(row.regimen)] + offset * _LEVEL_IN
 
     def look(self, mix: str | None) -> tuple[str, str]:
-        """Colour and shape; from the seventh mix on they return."""
+        """Colour and shape; from the thirteenth mix on they return."""
         return (HUMAN, "o") if mix is None else KINDS[self.mixes.index(mix) % len(KINDS)]
 
 
@@ -199,7 +199,7 @@ def _range(grid: _Grid, annotator_f1: float | None) -> tuple[float, float]:
     if annotator_f1 is not None:
         shown.append(annotator_f1)
     low, high = min(shown), max(shown)
-    room = max(0.05 * (high - low), (_NARROWEST - (high - low)) / 2)
+    room = max(0.05 * (high - low), (NARROWEST - (high - low)) / 2)
     return low - room, high + room
 
 

@@ -11,14 +11,15 @@ from nerkd_local.report.canvas import (
     HUMAN,
     LLM,
     MARGIN_IN,
+    NARROWEST,
     PAGE_IN,
-    QUIET,
     TEXT,
     Heading,
     Mark,
     add_axes,
     caption_height,
     caption_lines,
+    open_f1_axis,
     page,
     shorten,
     write_caption,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 _LOOKS = {"human": (HUMAN, "o"), "LLM": (LLM, "s")}
 _CURVES_IN, _CURVES_LEFT_IN, _NAMES_IN = 2.9, 1.0, 1.4
 _ROW_IN, _NAME_CHARACTERS, _NAME_CHARACTER_IN = 0.36, 44, 0.082
-_NARROWEST = 0.04  # F1 axis, as in the figure of the regimens
 
 
 def labels_table(rows: Sequence[LabelsRow], *, level: float = 0.95) -> str:
@@ -117,12 +117,7 @@ def labels_figure(rows: Sequence[LabelsRow], path: Path, caption: str, *, level:
         axes.margins(x=0.06)
         if len(sizes) == 1:
             axes.set_xlim(sizes[0] / 2, sizes[0] * 2)
-        axes.tick_params(axis="y", labelcolor=QUIET)
-        low, high = axes.get_ylim()
-        missing = max(0.0, _NARROWEST - (high - low)) / 2
-        axes.set_ylim(low - missing, high + missing)
-        axes.locator_params(axis="y", nbins=7, steps=[1, 2, 5, 10])
-        axes.grid(axis="y")
+        open_f1_axis(axes)
         write_caption(figure, lines)
 
 
@@ -162,7 +157,7 @@ def annotators_figure(rows: Sequence[AnnotatorRow], path: Path, caption: str, *,
             axes.annotate(f"{row.f1:.3f}", at, offset, ("axes fraction", "data"), "offset points", va="center_baseline")
         axes.margins(x=0.05)
         low, high = axes.get_xlim()
-        missing = max(0.0, _NARROWEST - (high - low)) / 2
+        missing = max(0.0, NARROWEST - (high - low)) / 2
         axes.set_xlim(low - missing, high + missing)
         axes.locator_params(axis="x", nbins=9, steps=[1, 2, 5, 10])
         axes.grid(axis="x")
