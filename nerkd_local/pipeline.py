@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from nerkd_local.config.experiment import ExperimentSettings
 from nerkd_local.experiment.annotations import annotate_sources
-from nerkd_local.experiment.cells import check_grid, list_cells, student_of, write_distilled
+from nerkd_local.experiment.cells import check_grid, list_cells, student_of
+from nerkd_local.experiment.distilled import write_distilled
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.labels import label_students
 from nerkd_local.experiment.locks import held
@@ -38,11 +39,12 @@ def run_experiment(settings: ExperimentSettings, say: Callable[[str], None], *, 
         # the engines' memory is free again before training starts
         annotate_sources(settings, folder, say)
         save_settings(settings, folder.settings)
-        distilled = write_distilled(settings, folder)
+        distilled = write_distilled(settings, folder, say, train=train)
         studied = label_students(settings, folder)
 
     students = [student_of(cell, settings, folder) for cell in list_cells(settings)] + studied
-    results = run_students(students, settings, folder, say) if train else finished_students(students, settings, folder)
+    shared = settings.students
+    results = run_students(students, shared, folder, say) if train else finished_students(students, shared, folder)
     with held(folder, "results"):
         summary = write_results(settings, folder, results, distilled)
     say(f"results -> {folder.results}")

@@ -8,13 +8,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from nerkd_local.annotate.retrieval import retrieves
 from nerkd_local.annotate.settings import AnnotatorSettings, FormatName, PromptName
 from nerkd_local.config.folders import configs_folder
 from nerkd_local.corpus.settings import CorpusSettings
 from nerkd_local.errors import nearest
 from nerkd_local.regimen.catalog import regimen_label
-from nerkd_local.settings import Settings, load_settings
+from nerkd_local.select.settings import Policy, needs_calibration, needs_opinions
+from nerkd_local.settings import EntityType, Settings, load_settings
 from nerkd_local.train.settings import StudentSettings
+
+SelectionName = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
 
 
 class OriginalSettings(Settings):
@@ -42,11 +46,26 @@ class MixSettings(Settings):
     """Names of `distilled`."""
     regimens: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Where not all of the experiment's regimens are wanted with it."""
+    selection: str | None = None
+    """A key of `selections`: which of their labels. Where it is not given, all."""
 
     @property
     def name(self) -> str:
         """What folders and tables call it."""
-        return "+".join(self.sources)
+        return "+".join(self.sources) + (f"~{self.selection}" if self.selection else "")
+
+
+class OpinionSettings(Settings):
+    """The cross-fitted students whose opinions selections ask for: trained as the experiment's are, on the smallest
+    number of human labels and the annotator's labels of the other folds."""
+
+    folds: Annotated[int, Field(ge=2)] = 5
+    """As many students for each distilled source."""
+    entity_disjoint: bool = False
+    """No student is trained on a mention that its fold has; only where texts share few of them."""
+    regimen: str = "simple_mix"
+    seed: int = 1
+    """Deals out the folds, and is the students' seed."""
 
 
 class FoldSettings(Settings):
@@ -86,6 +105,22 @@ class TrainingSettings(StudentSettings):
     """Examples a step, over all processes."""
 
 
+class StudentsSettings(Settings):
+    """What students have in common that are trained in one run folder, side by side."""
+
+    student: Path
+    """A local folder with a pretrained encoder."""
+    labels: Annotated[tuple[EntityType, ...], Field(min_length=1)]
+    training: TrainingSettings = TrainingSettings()
+    accelerate: str = "cpu"
+    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    keep_students: bool = True
+    """False: a student's weights are removed when it is scored; its predictions and counts stay."""
+    scored_as: str | None = None
+    """What the students' cards call the file they are scored on; by its name among a student's evaluations otherwise.
+    """
+
+
 class ExperimentSettings(Settings):
     """One experiment: every regimen x mix of distilled sources x original size x seed, at equal steps."""
 
@@ -103,6 +138,9 @@ class ExperimentSettings(Settings):
     distilled: Annotated[tuple[DistilledSettings, ...], Field(min_length=1)]
     mixes: Annotated[tuple[MixSettings, ...], Field(min_length=1)] | None = None
     """Where it is not given: all distilled sources together."""
+    selections: dict[SelectionName, Policy] = Field(default_factory=dict)
+    """By a name for each, which labels students are to learn from; for the mixes that ask for one."""
+    opinions: OpinionSettings = OpinionSettings()
     evaluation: CorpusSettings | None = None
     """Human-labelled sentences that no student is trained on. This or `folds`."""
     folds: FoldSettings | None = None
@@ -143,12 +181,18 @@ class ExperimentSettings(Settings):
     def _parts_fit(self) -> Self:
         if (self.evaluation is None) == (self.folds is None):
             raise ValueError("give either `evaluation` (a corpus) or `folds`")
+        if self.folds and any(map(retrieves, (self.annotator, *self.other_annotators.values()))):
+            raise ValueError(
+                "`folds` score on the original sentences, from which worked examples are retrieved; give an evaluation "
+                "corpus, or set demonstrations.kind: static"
+            )
         sources = {source.name for source in self.distilled}
         for mix in self.all_mixes:
             for name in mix.sources:
                 if name not in sources:
                     raise ValueError(f"mixes: no distilled source is called {name!r}{nearest(name, sources)}")
             _all_differ("sources of a mix", list(mix.sources))
+            self.policy_of(mix)
         _all_differ("mixes", [mix.name for mix in self.all_mixes])
         if self.label_study and self.label_study.source not in sources:
             raise ValueError(f"label_study: no distilled source is called {self.label_study.source!r}")
@@ -162,9 +206,39 @@ class ExperimentSettings(Settings):
         return self
 
     @property
+    def students(self) -> StudentsSettings:
+        """What its students have in common."""
+        return StudentsSettings(
+            student=self.student,
+            labels=tuple(self.annotator.labels),
+            training=self.training,
+            accelerate=self.accelerate,
+            workers=self.workers,
+            keep_students=self.keep_students,
+            scored_as=self.evaluation.path.name if self.evaluation else None,
+        )
+
+    @property
     def all_mixes(self) -> tuple[MixSettings, ...]:
         """`mixes`, or the one of all sources."""
         return self.mixes or (MixSettings(sources=tuple(source.name for source in self.distilled)),)
+
+    def policy_of(self, mix: MixSettings) -> Policy | None:
+        """The selection that a mix names. Raises ValueError for an unknown name, and for one that reads human labels
+        where students are scored on those."""
+        if mix.selection is None:
+            return None
+        if mix.selection not in self.selections:
+            raise ValueError(
+                f"mixes: no selection is called {mix.selection!r}{nearest(mix.selection, self.selections)}"
+            )
+        policy = self.selections[mix.selection]
+        if self.folds and (needs_opinions(policy) or needs_calibration(policy)):
+            raise ValueError(
+                f"selections.{mix.selection} goes by the original sentences, on which `folds` score; give an "
+                "evaluation corpus, or take the annotator's own confidence"
+            )
+        return policy
 
     def annotator_of(self, name: str | None) -> AnnotatorSettings:
         """The annotator that a source or study names. Raises ValueError for an unknown name."""
@@ -180,9 +254,10 @@ class ExperimentSettings(Settings):
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentSettings:
-    """The experiment in a YAML file; annotators may be named as in configs/annotators. See `load_settings`."""
+    """The experiment in a YAML file; annotators may be named as in configs/annotators, selections as in
+    configs/selection. See `load_settings`."""
     annotators = configs_folder("annotators")
-    named = {"annotator": annotators, "other_annotators.*": annotators}
+    named = {"annotator": annotators, "other_annotators.*": annotators, "selections.*": configs_folder("selection")}
     return load_settings(ExperimentSettings, path, overrides, named=named)
 
 

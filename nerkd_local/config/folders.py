@@ -10,7 +10,7 @@ from nerkd_local.errors import InputError
 _PACKAGE = Path(__file__).parents[1]
 
 
-def configs_folder(kind: Literal["annotators", "regimens", "experiments", "accelerate"]) -> Path:
+def configs_folder(kind: Literal["annotators", "regimens", "selection", "experiments", "accelerate"]) -> Path:
     """The folder of that kind of settings. Raises InputError if the installation has lost it."""
     return _shipped("configs", kind)
 

@@ -11,6 +11,7 @@ from nerkd_local.annotate.ledger import describe
 from nerkd_local.annotate.settings import AnnotatorSettings
 from nerkd_local.config.experiment import ExperimentSettings
 from nerkd_local.experiment.annotator_study import prepare_study, study_annotators
+from nerkd_local.experiment.calibrate import calibrated_annotators, prepare_calibration
 from nerkd_local.experiment.cells import has_students
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.prepare import demonstration_pool
@@ -21,6 +22,7 @@ def annotate_sources(settings: ExperimentSettings, folder: RunFolder, say: Calla
     pool = demonstration_pool(settings, folder)
     settled = has_students(folder)
     prepare_study(settings, folder)
+    prepare_calibration(settings, folder)
     for annotator in (None, *settings.other_annotators):
         shared = settings.annotator_of(annotator)
         if not is_present(shared.engine):
@@ -42,6 +44,9 @@ def _tasks(
         if source.annotator == annotator:
             here = folder.annotation(source.name)
             yield folder.unlabelled(source.name), here, settings.annotator_of(annotator), True
+    if annotator in calibrated_annotators(settings):
+        here = folder.calibration(annotator)
+        yield folder.calibration_corpus(annotator), here, settings.annotator_of(annotator), False
     study = settings.annotator_study
     if study and study.annotator == annotator:
         for asked in study_annotators(settings):

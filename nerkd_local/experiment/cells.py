@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from nerkd_local.annotate.ledger import is_usable
 from nerkd_local.config.experiment import ExperimentSettings
 from nerkd_local.config.folders import configs_folder
-from nerkd_local.corpus.jsonl import read_documents, write_documents
 from nerkd_local.errors import InputError
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.students import Student, training_settings
@@ -105,17 +103,6 @@ def fold_name(fold: int) -> str:
     return f"fold{fold}"
 
 
-def write_distilled(settings: ExperimentSettings, folder: RunFolder) -> dict[str, int]:
-    """Gather the usable annotated sentences of each mix into one file; returns how many there are, by mix."""
-    return {mix.name: _write_mix(mix.name, mix.sources, folder) for mix in settings.all_mixes}
-
-
-def _write_mix(name: str, sources: Sequence[str], folder: RunFolder) -> int:
-    files = (folder.annotation(source) / "annotations.jsonl" for source in sources)
-    usable = (document for file in files for document in read_documents(file) if is_usable(document))
-    return write_documents(folder.distilled(name), usable)
-
-
 def check_grid(settings: ExperimentSettings, folder: RunFolder) -> None:
     """Raise InputError for what would otherwise stop the experiment only when its first student is trained:
     an unknown regimen or launcher, an exposure that a regimen cannot be brought to, no encoder, training settings that
@@ -126,7 +113,7 @@ def check_grid(settings: ExperimentSettings, folder: RunFolder) -> None:
         # how many sentences there are makes no difference to whether it can be matched
         resolve(load_regimen(name, configs_folder("regimens")), 1, 1, settings.training.steps)
     for cell in list_cells(settings):
-        training_settings(student_of(cell, settings, folder), settings, folder)
+        training_settings(student_of(cell, settings, folder), settings.students, folder)
     if folder.settings.exists() and has_students(folder):
         there = load_settings(ExperimentSettings, folder.settings).model_dump(mode="json", exclude=_MAY_CHANGE)
         here = settings.model_dump(mode="json", exclude=_MAY_CHANGE)
@@ -142,6 +129,8 @@ def check_grid(settings: ExperimentSettings, folder: RunFolder) -> None:
 _MAY_CHANGE: Any = {
     # more of the same grid, another name, the same files in another place (the trainer goes by their content)
     **dict.fromkeys(("name", "output", "data_root", "student", "regimens", "mixes", "seeds", "accelerate"), True),
+    # a selection that changed is other labels, by which the trainer goes
+    **dict.fromkeys(("selections", "opinions"), True),
     **dict.fromkeys(("workers", "keep_students", "annotator_study", "label_study"), True),
     # see `annotate_folder`: there what was asked is compared, not how it was written
     **dict.fromkeys(("annotator", "other_annotators"), True),

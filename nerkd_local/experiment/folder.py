@@ -65,6 +65,22 @@ class RunFolder:
         """Every usable annotated sentence of a mix's sources."""
         return self.root / "annotations" / f"distilled-{mix}.jsonl"
 
+    def calibration_corpus(self, annotator: str | None) -> Path:
+        """The human-labelled sentences that an annotator's confidence is calibrated on."""
+        return self.calibration(annotator) / "sentences.jsonl"
+
+    def calibration(self, annotator: str | None) -> Path:
+        """The folder of one annotator's answers to human-labelled sentences, and the calibration made of them."""
+        return self.root / "annotations" / (f"calibration-{annotator}" if annotator else "calibration")
+
+    def opinions(self, source: str) -> Path:
+        """The folder of the cross-fitted students that judge one source's labels."""
+        return self.root / "annotations" / f"opinions-{source}"
+
+    def selection_ledger(self, mix: str) -> Path:
+        """What selection did to a mix's labels."""
+        return self.root / "annotations" / f"distilled-{mix}.ledger.json"
+
     def study_annotation(self, prompt: str, format: str) -> Path:
         """The folder of the study's annotation with that prompt and answer format."""
         return self.root / "annotations" / f"study-{prompt}-{format}"
@@ -94,6 +110,11 @@ class RunFolder:
     def students(self) -> Path:
         """The students that the workers share out among themselves."""
         return self.root / "students.json"
+
+    @property
+    def students_settings(self) -> Path:
+        """What the students have in common, for the workers."""
+        return self.root / "students.yaml"
 
     def lock(self, name: str) -> Path:
         """The lock file of a student, or of the stages that one process does for all."""

@@ -14,7 +14,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from nerkd_local.annotate.prompts import choose_demonstrations
+from nerkd_local.annotate.retrieval import fixed_demonstrations
 from nerkd_local.config.experiment import DistilledSettings, ExperimentSettings
 from nerkd_local.corpus.checks import check_labels, find_duplicates, find_repeated
 from nerkd_local.corpus.folds import assign_folds
@@ -41,7 +41,7 @@ def prepare(settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
         earlier = report["made_from"]
         pairs = zip(earlier["content"], made_from["content"], strict=False)
         changed = any(now not in (None, then) for then, now in pairs)  # None: no longer here
-        if earlier["settings"] != made_from["settings"] or changed:
+        if _as_now(earlier["settings"]) != made_from["settings"] or changed:
             raise InputError(
                 "was made with other corpora, sizes, samples or labels, or a corpus has changed since; choose "
                 "another output folder",
@@ -122,10 +122,13 @@ def demonstration_pool(settings: ExperimentSettings, folder: RunFolder) -> list[
 
 
 def demonstration_ids(settings: ExperimentSettings, folder: RunFolder) -> frozenset[str]:
-    """The sentences that any of the experiment's annotators is shown as worked examples."""
+    """The sentences that any of the experiment's annotators is shown as worked examples, whatever it is asked about.
+
+    Those that are retrieved for each sentence are not among them: a sentence is never shown to itself.
+    """
     pool = demonstration_pool(settings, folder)
     annotators = (settings.annotator, *settings.other_annotators.values())
-    shown = (choose_demonstrations(pool, list(each.labels), each.shots, settings.sample_seed) for each in annotators)
+    shown = (fixed_demonstrations(each, pool, settings.sample_seed) for each in annotators)
     return frozenset(document.id for documents in shown for document in documents)
 
 
@@ -188,11 +191,25 @@ def _inputs(settings: ExperimentSettings) -> dict[str, Any]:
         corpora.insert(1, settings.evaluation)
     labels = {"labels": sorted(settings.annotator.labels)}
     # worked examples are kept out of the folds
-    shots = {"shots": [settings.annotator.shots, *(a.shots for a in settings.other_annotators.values())]}
+    annotators = (settings.annotator, *settings.other_annotators.values())
+    shots: dict[str, Any] = {"shots": [each.shots for each in annotators]}
+    if any(each.demonstrations.kind != "static" for each in annotators):
+        shots["demonstrations"] = [each.demonstrations.kind for each in annotators]
     return {
         "settings": written | labels | (shots if settings.folds else {}),
         "content": [_content(settings.corpus(corpus).path) for corpus in corpora],
     }
+
+
+def _as_now(settings: Any) -> Any:
+    """Settings of an earlier preparation, with what corpora could not yet be told then at its default."""
+    if isinstance(settings, list):
+        return [_as_now(each) for each in settings]
+    if not isinstance(settings, dict):
+        return settings
+    if "path" in settings:
+        return CorpusSettings(path=Path()).model_dump(mode="json") | settings
+    return {name: _as_now(value) for name, value in settings.items()}
 
 
 def _content(path: Path) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from nerkd_local.config.experiment import ExperimentSettings
+from nerkd_local.config.experiment import StudentsSettings
 from nerkd_local.config.folders import configs_folder
 from nerkd_local.corpus.jsonl import read_documents, write_documents
 from nerkd_local.corpus.schemes import spans_to_tags
@@ -51,7 +51,7 @@ class Student:
 
 
 def finished_students(
-    students: Sequence[Student], settings: ExperimentSettings, folder: RunFolder
+    students: Sequence[Student], settings: StudentsSettings, folder: RunFolder
 ) -> dict[str, dict[str, Any]]:
     """The results that are there, by name; one that was made from something else is none."""
     found = {student.name: _finished(student, *_planned(student, settings, folder), folder) for student in students}
@@ -66,7 +66,7 @@ Trainer = Callable[["Student", TrainSettings], None]
 
 
 def run_student(
-    student: Student, settings: ExperimentSettings, folder: RunFolder, train: Trainer | None = None
+    student: Student, settings: StudentsSettings, folder: RunFolder, train: Trainer | None = None
 ) -> dict[str, Any]:
     """Plan, train, predict and score one student, or read what an earlier run of the same one left.
 
@@ -103,7 +103,7 @@ def run_student(
     return result
 
 
-def _tidy(here: Path, settings: ExperimentSettings) -> None:
+def _tidy(here: Path, settings: StudentsSettings) -> None:
     if not settings.keep_students:
         TrainFolder(here).forget_student()
 
@@ -113,7 +113,7 @@ def is_finished(student: Student, folder: RunFolder) -> bool:
     return (folder.student(student.name) / _RESULT).exists()
 
 
-def course_of(student: Student, settings: ExperimentSettings, folder: RunFolder) -> Course:
+def course_of(student: Student, settings: StudentsSettings, folder: RunFolder) -> Course:
     """What the student is trained on, for those who share its beginning."""
     plan, training = _planned(student, settings, folder)
     return Course(student.name, plan, run_fingerprints(training, plan))
@@ -123,18 +123,17 @@ def _write_card(
     student: Student,
     plan: Plan,
     training: TrainSettings,
-    settings: ExperimentSettings,
+    settings: StudentsSettings,
     scores: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> None:
     scored = {}
     for name, gold in student.evaluations.items():
-        shown = settings.evaluation.path.name if settings.evaluation else name
-        scored[shown] = Scored(gold, training.output / _PREDICTIONS.format(name), scores[name])
+        scored[settings.scored_as or name] = Scored(gold, training.output / _PREDICTIONS.format(name), scores[name])
     write_scored_card(training, plan, scored)
 
 
 def _twin(
-    student: Student, plan: Plan, training: TrainSettings, settings: ExperimentSettings, folder: RunFolder
+    student: Student, plan: Plan, training: TrainSettings, settings: StudentsSettings, folder: RunFolder
 ) -> dict[str, Any] | None:
     """The result of a student under another name that was trained and scored on the very same things, as its own.
 
@@ -183,7 +182,7 @@ _RESULT = "result.json"
 _PREDICTIONS = "predictions-{}.jsonl"
 
 
-def _planned(student: Student, settings: ExperimentSettings, folder: RunFolder) -> tuple[Plan, TrainSettings]:
+def _planned(student: Student, settings: StudentsSettings, folder: RunFolder) -> tuple[Plan, TrainSettings]:
     plan = build_plan(
         load_regimen(student.regimen, configs_folder("regimens")),
         _ids(student.original),
@@ -211,13 +210,13 @@ def _finished(student: Student, plan: Plan, training: TrainSettings, folder: Run
     return result if result["made_from"] == _made_from(student, plan, training) else None
 
 
-def training_settings(student: Student, settings: ExperimentSettings, folder: RunFolder) -> TrainSettings:
+def training_settings(student: Student, settings: StudentsSettings, folder: RunFolder) -> TrainSettings:
     """The trainer's settings. Raises InputError for what it would refuse."""
     here = folder.student(student.name)
     return make_settings(
         TrainSettings,
         student=settings.student,
-        labels=tuple(settings.annotator.labels),
+        labels=settings.labels,
         original=student.original,
         distilled=student.distilled,
         plan=here / "plan.jsonl",
@@ -252,7 +251,7 @@ def _launch(name: str, config: Path, launcher: Path) -> None:
         raise error(f"training {name} failed with exit code {code}; its messages are above")
 
 
-def _score(student: Student, settings: ExperimentSettings, here: Path) -> dict[str, list[Any]]:
+def _score(student: Student, settings: StudentsSettings, here: Path) -> dict[str, list[Any]]:
     """Predict each evaluation file; keep the predictions and the counts by sentence. Scores by evaluation."""
     from nerkd_local.student.model import load_trained
     from nerkd_local.student.predict import predict
@@ -276,7 +275,7 @@ def _score(student: Student, settings: ExperimentSettings, here: Path) -> dict[s
             for document, answer in zip(read_documents(evaluation), answers, strict=True):
                 gold.append(spans_to_tags(document))
                 predicted.append(answer.tags)
-                yield answer.tagged_document
+                yield answer.judged_document
 
         write_documents(here / _PREDICTIONS.format(name), labelled())
         # a sentence has fewer than 65,536 entities; packed, a table of 3,250 sentences takes 4 KB

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nerkd_local.annotate.ledger import describe
-from nerkd_local.config.experiment import ExperimentSettings
+from nerkd_local.config.experiment import ExperimentSettings, MixSettings
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.rows import score_row
 from nerkd_local.experiment.selection import Selection
 from nerkd_local.files import read_json
 from nerkd_local.report.labels import annotators_table, labels_table
 from nerkd_local.report.rows import AnnotatorRow, LabelsRow, ResultRow
-from nerkd_local.report.tables import results_table
+from nerkd_local.report.tables import markdown_table, results_table
+from nerkd_local.select.decisions import DECISIONS
+from nerkd_local.select.ledger import KINDS
 
 
 def write_summary(
@@ -56,6 +58,9 @@ def write_summary(
         lines += ["", "## The annotator by prompt and answer format", "", annotators_table(annotators).rstrip()]
     if labels:
         lines += ["", "## The same sentences with human and with LLM labels", "", labels_table(labels).rstrip()]
+    selected = [mix for mix in settings.all_mixes if mix.selection and folder.selection_ledger(mix.name).exists()]
+    if selected:
+        lines += ["", "## Selection", "", _selection_table(selected, folder).rstrip()]
     lines += ["", "## Annotation"]
     for source in settings.distilled:
         lines += ["", *_describe_source(source.name, settings, folder, report, sources.get(source.name))]
@@ -87,6 +92,18 @@ def _describe_selection(row: ResultRow, selection: Selection) -> str:
         f"\nThe regimen chosen on inner folds, {row.original_size:,} labelled sentences: {choices}. Its row is what "
         "choosing the best may promise; the best of the other rows is not, having been chosen by its own score."
     )
+
+
+def _selection_table(mixes: Sequence[MixSettings], folder: RunFolder) -> str:
+    """What became of the sentences and entities of each mix with a selection."""
+    headers = ["distilled source", "policy", *(f"{kind} {what}" for kind in KINDS for what in DECISIONS)]
+    cells = []
+    for mix in mixes:
+        ledger = read_json(folder.selection_ledger(mix.name))
+        policy = dict(ledger["policy"])
+        words = [policy.pop("kind"), *(f"{name} {value}" for name, value in policy.items() if value is not None)]
+        cells.append((mix.name, ", ".join(words), *(f"{ledger[kind][what]:,}" for kind in KINDS for what in DECISIONS)))
+    return markdown_table(headers, cells, left=headers[:2])
 
 
 def _describe_source(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import BaseFileLock
 
-from nerkd_local.config.experiment import ExperimentSettings
+from nerkd_local.config.experiment import StudentsSettings
 from nerkd_local.errors import InterruptedRun, NerkdError
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.locks import Busy, held
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
 
     def work(stop: Callable[[], bool]) -> None:
         folder = RunFolder(Path(arguments[0]))
-        settings = load_settings(ExperimentSettings, folder.settings)
+        settings = load_settings(StudentsSettings, folder.students_settings)
         students = read_students(folder)
         # from another place each, so that they seldom want the same student or beginning
         number, count = int(arguments[1]), int(arguments[2])
@@ -44,7 +44,7 @@ class Worker:
     """Goes round the students that are not finished until there is none."""
 
     def __init__(
-        self, students: Sequence[Student], settings: ExperimentSettings, folder: RunFolder, stop: Callable[[], bool]
+        self, students: Sequence[Student], settings: StudentsSettings, folder: RunFolder, stop: Callable[[], bool]
     ) -> None:
         self._students = students
         self._settings, self._folder, self._stop = settings, folder, stop

@@ -18,7 +18,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from nerkd_local.config.experiment import ExperimentSettings
+from nerkd_local.config.experiment import StudentsSettings
 from nerkd_local.config.folders import configs_folder
 from nerkd_local.errors import CheckFailed, InputError, InterruptedRun, NerkdError
 from nerkd_local.experiment.folder import RunFolder
@@ -26,14 +26,14 @@ from nerkd_local.experiment.locks import Busy, held
 from nerkd_local.experiment.students import Student, finished_students, is_finished, run_student
 from nerkd_local.files import read_json, write_json
 from nerkd_local.machine import usable_cores, visible_gpus
-from nerkd_local.settings import find_named
+from nerkd_local.settings import find_named, save_settings
 from nerkd_local.train.launch import Launch, launch_modules, read_launcher_config
 
 _MODULE = "nerkd_local.experiment.worker"
 
 
 def run_students(
-    students: Sequence[Student], settings: ExperimentSettings, folder: RunFolder, say: Callable[[str], None]
+    students: Sequence[Student], settings: StudentsSettings, folder: RunFolder, say: Callable[[str], None]
 ) -> dict[str, dict[str, Any]]:
     """Every student's result by name; what an earlier run left is not done again.
 
@@ -47,7 +47,7 @@ def run_students(
     results = finished_students(students, settings, folder)
     missing = [student for student in students if student.name not in results]
     if missing:
-        write_json(folder.students, [_plain(student) for student in students])
+        write_students(students, settings, folder)
         launches = _launches(min(len(missing), _count(settings, machines)), machines, folder)
         say(f"{len(missing)} students on {len(launches)} workers; their logs: {folder.logs}/worker-*.log")
         with _progress(students, folder, say) as show:
@@ -58,8 +58,14 @@ def run_students(
     return {student.name: results[student.name] for student in students}
 
 
+def write_students(students: Sequence[Student], settings: StudentsSettings, folder: RunFolder) -> None:
+    """Write down for workers which students there are to train, and how."""
+    save_settings(settings, folder.students_settings)
+    write_json(folder.students, [_plain(student) for student in students])
+
+
 def read_students(folder: RunFolder) -> list[Student]:
-    """The students that `run_students` wrote down for its workers."""
+    """The students that `write_students` wrote down."""
     return [
         Student(
             **{
@@ -81,7 +87,7 @@ def _plain(student: Student) -> dict[str, Any]:
 
 
 def _one_by_one(
-    students: Sequence[Student], settings: ExperimentSettings, folder: RunFolder, say: Callable[[str], None]
+    students: Sequence[Student], settings: StudentsSettings, folder: RunFolder, say: Callable[[str], None]
 ) -> dict[str, dict[str, Any]]:
     """Each on all the launcher's processes."""
     results = {}
@@ -100,7 +106,7 @@ def _one_by_one(
     return results
 
 
-def _count(settings: ExperimentSettings, machines: dict[str, Any]) -> int:
+def _count(settings: StudentsSettings, machines: dict[str, Any]) -> int:
     if settings.workers != "auto":
         return settings.workers
     return usable_cores() if machines.get("use_cpu") else max(len(visible_gpus()), 1)

@@ -84,8 +84,8 @@ def compare(chosen: str, lines: Sequence[Line], folder: RunFolder, in_a: np.ndar
                 name + (" (best on A)" if name == rival else ""),
                 len(table),
                 f"{on_a[name]:.3f}",
-                _text(f1),
-                _signed(lead),
+                text(f1),
+                signed(lead),
             )
         )
     print(f"\n## {lines[0].size} originals\n")
@@ -93,11 +93,11 @@ def compare(chosen: str, lines: Sequence[Line], folder: RunFolder, in_a: np.ndar
     print(tabulate(rows, headers, tablefmt="github", disable_numparse=True))
 
 
-def _text(interval: Interval) -> str:
+def text(interval: Interval) -> str:
     return f"{interval.mean:.3f} ({interval.low:.3f} to {interval.high:.3f})"
 
 
-def _signed(interval: Interval | None) -> str:
+def signed(interval: Interval | None) -> str:
     return "-" if interval is None else f"{interval.mean:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
-from nerkd_local.config.experiment import ExperimentSettings
-from nerkd_local.experiment import workers
+import pytest
+
+from nerkd_local.config.experiment import ExperimentSettings, StudentsSettings
 from nerkd_local.experiment.folder import RunFolder
-from nerkd_local.experiment.students import Student
+from nerkd_local.experiment.students import Student, run_student
 from nerkd_local.experiment.worker import Worker
-from nerkd_local.files import write_json
+from nerkd_local.experiment.workers import write_students
 from nerkd_local.records import Document, Span, from_words
-from nerkd_local.settings import save_settings
 from nerkd_local.train.run import train
 from nerkd_local.train.settings import TrainSettings
 
@@ -30,19 +31,34 @@ def sentences(source: str, words: Sequence[str]) -> list[Document]:
 def new_folder(settings: ExperimentSettings, name: str, students: Sequence[Student]) -> RunFolder:
     folder = RunFolder(settings.output.parent / name)
     folder.root.mkdir()
-    save_settings(settings, folder.settings)
-    write_json(folder.students, [workers._plain(student) for student in students])
+    write_students(students, settings.students, folder)
     return folder
 
 
 def work(
     students: Sequence[Student], settings: ExperimentSettings, folder: RunFolder, stop: Any = lambda: False
 ) -> None:
-    Worker(students, settings, folder, stop).work()
+    Worker(students, settings.students, folder, stop).work()
 
 
 def train_alone(student: Student, settings: TrainSettings) -> None:
     train(settings)
+
+
+def train_in_process(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> list[str]:
+    """Make these modules train their students in this process; returns the list that their names go to."""
+    names: list[str] = []
+
+    def note(student: Student, settings: TrainSettings) -> None:
+        names.append(student.name)
+        train(settings)
+
+    def run_students(students: Sequence[Student], settings: StudentsSettings, folder: RunFolder, say: Any) -> Any:
+        return {student.name: run_student(student, settings, folder, note) for student in students}
+
+    for module in modules:
+        monkeypatch.setattr(module, "run_students", run_students)
+    return names
 
 
 def left(folder: RunFolder, name: str) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ from nerkd_local.corpus.jsonl import read_documents
 from nerkd_local.errors import InputError
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.prepare import prepare
+from nerkd_local.files import write_json
 from tests.experiment.conftest import sentence
 
 
@@ -73,6 +74,21 @@ def test_other_sizes_or_changed_files_are_refused(settings: ExperimentSettings) 
         stream.write(sentence(50))
     with pytest.raises(InputError, match="was made with other corpora"):
         prepare(settings, folder)
+
+
+def test_files_that_were_prepared_when_corpora_had_fewer_settings_stay_good(settings: ExperimentSettings) -> None:
+    folder = RunFolder(settings.output)
+    report = prepare(settings, folder)
+    made_from = report["made_from"]["settings"]
+    corpora = [made_from["evaluation"], *(part["corpus"] for part in (made_from["original"], *made_from["distilled"]))]
+    for corpus in corpora:
+        assert (corpus.pop("column"), corpus.pop("nested")) == (None, "refuse")
+    write_json(folder.preparation, report)
+    assert prepare(settings, folder) == report
+    assert settings.evaluation
+    other = settings.evaluation.model_copy(update={"nested": "outermost"})
+    with pytest.raises(InputError, match="was made with other corpora"):
+        prepare(settings.model_copy(update={"evaluation": other}), folder)
 
 
 def test_prepared_files_do_without_the_corpora_they_came_from(settings: ExperimentSettings) -> None:
@@ -155,6 +171,17 @@ def test_too_few_sentences_for_the_folds_are_refused(settings: ExperimentSetting
     with pytest.raises(InputError, match=r"train\.conll: folds\.count: 7 folds .* come from 6 documents"):
         prepare(folded(settings, folds={"count": 7}), RunFolder(settings.output))
     assert list(settings.output.iterdir()) == []
+
+
+def test_folds_do_not_go_with_retrieved_examples(settings: ExperimentSettings) -> None:
+    retrieving = {"kind": "entity_knn", "encoder": "models/encoder"}
+    values = settings.model_dump() | {"evaluation": None, "folds": {"count": 3}}
+    ExperimentSettings.model_validate(values)
+    values["annotator"] |= {"demonstrations": retrieving, "shots": 2}
+    with pytest.raises(ValidationError, match="from which worked examples are retrieved; give an evaluation corpus"):
+        ExperimentSettings.model_validate(values)
+    values["annotator"]["shots"] = 0
+    ExperimentSettings.model_validate(values)
 
 
 def test_with_folds_a_sentence_that_stands_twice_is_left_out_once(settings: ExperimentSettings) -> None:

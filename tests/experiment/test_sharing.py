@@ -29,7 +29,7 @@ def test_shared_beginnings_end_in_the_bits_of_students_trained_alone(
     # simple_mix takes its first half from distilled_only, reverse from original_only, or the other way round
     assert len(steps_done) == 4 * STEPS - 2 * (STEPS // 2)
     for student in students:
-        run_student(student, experiment, alone, train_alone)
+        run_student(student, experiment.students, alone, train_alone)
         assert left(together, student.name) == left(alone, student.name), student.name
         assert not (together.student(student.name) / "checkpoints").exists()
     assert not together.prefix("").exists()
@@ -52,7 +52,7 @@ def test_a_plan_under_two_names_is_trained_once(
     one, other = (folder.student(twin.name) for twin in twins)
     for name in ("result.json", "counts.npz", "predictions-gold.jsonl"):
         assert (one / name).read_bytes() == (other / name).read_bytes()
-    assert finished_students(twins, experiment, folder).keys() == {"linear", "linear@0.5"}
+    assert finished_students(twins, experiment.students, folder).keys() == {"linear", "linear@0.5"}
 
 
 def test_a_result_of_other_settings_is_made_again_by_the_worker_itself(
@@ -63,7 +63,7 @@ def test_a_result_of_other_settings_is_made_again_by_the_worker_itself(
     write_json(folder.student(students[0].name) / "result.json", {"made_from": {"training": {}, "evaluation": {}}})
     work(students[:1], experiment, folder)
     assert len(steps_done) == STEPS
-    assert finished_students(students[:1], experiment, folder).keys() == {students[0].name}
+    assert finished_students(students[:1], experiment.students, folder).keys() == {students[0].name}
 
 
 def before_each_step(monkeypatch: pytest.MonkeyPatch, call: Callable[[str, int], None]) -> None:
@@ -87,7 +87,7 @@ def test_a_beginning_is_held_until_it_is_left_and_no_longer(
     quarter = dataclasses.replace(half, name="simple_mix@0.25", regimen="simple_mix@0.25")
     three = [distilled_only, half, quarter]
     folder, alone = new_folder(experiment, "nested", three), new_folder(experiment, "alone", three)
-    courses = [course_of(student, experiment, folder) for student in three]
+    courses = [course_of(student, experiment.students, folder) for student in three]
     beginnings = Prefixes.of(courses, folder).awaited(distilled_only.name, [])
     assert list(beginnings) == [STEPS // 4, STEPS // 2]
     held_at: dict[int, list[int]] = {}
@@ -107,7 +107,7 @@ def test_a_beginning_is_held_until_it_is_left_and_no_longer(
     assert held_at == {0: [2, 4], 1: [2, 4], 2: [4], 3: [4], 4: [], 5: [], 6: [], 7: []}
     assert len(steps_done) == STEPS + STEPS // 2 + 3 * STEPS // 4
     for student in three:
-        run_student(student, experiment, alone, train_alone)
+        run_student(student, experiment.students, alone, train_alone)
         assert left(folder, student.name) == left(alone, student.name), student.name
 
 
@@ -131,7 +131,7 @@ def test_another_worker_waits_for_a_beginning_and_goes_on_while_the_first_studen
     shared = STEPS // 2
     assert came == [(number, STEPS - shared if number == shared else 0) for number in range(STEPS)]
     for student in (first, second):
-        run_student(student, experiment, alone, train_alone)
+        run_student(student, experiment.students, alone, train_alone)
         assert left(folder, student.name) == left(alone, student.name), student.name
 
 
@@ -140,7 +140,7 @@ def test_a_plan_that_another_worker_trains_under_another_name_is_waited_for(
 ) -> None:
     twins = under_two_names(students[1])
     folder = new_folder(experiment, "twins", twins)
-    other = Worker(twins[::-1], experiment, folder, lambda: False)
+    other = Worker(twins[::-1], experiment.students, folder, lambda: False)
     train, tried = Worker._train, []
 
     def meanwhile(worker: Worker, student: Student, training: TrainSettings) -> None:
@@ -149,6 +149,6 @@ def test_a_plan_that_another_worker_trains_under_another_name_is_waited_for(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Worker, "_train", meanwhile)
-        Worker(twins, experiment, folder, lambda: False).work()
+        Worker(twins, experiment.students, folder, lambda: False).work()
     assert tried == [False]
     assert len(steps_done) == STEPS

@@ -72,7 +72,7 @@ def test_a_student_that_is_kept_has_a_card_with_its_scores_and_its_twin_has_one_
     experiment: ExperimentSettings, student: Student
 ) -> None:
     folder = RunFolder(experiment.output)
-    result = run_student(student, experiment, folder, train_here)
+    result = run_student(student, experiment.students, folder, train_here)
     here = folder.student("linear")
     card = card_of(here)
     strict = result["scores"]["dev"][0]
@@ -98,7 +98,7 @@ def test_a_student_that_is_kept_has_a_card_with_its_scores_and_its_twin_has_one_
     def never(student: Student, settings: TrainSettings) -> None:
         raise AssertionError("a twin is not trained")
 
-    assert run_student(twin, experiment, folder, never) == result
+    assert run_student(twin, experiment.students, folder, never) == result
     there = folder.student("linear@0.5")
     weights = [path / "student" / "model.safetensors" for path in (here, there)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
@@ -114,7 +114,7 @@ def test_a_student_that_is_not_kept_leaves_its_scores_and_its_ledger(
     experiment: ExperimentSettings, student: Student
 ) -> None:
     folder = RunFolder(experiment.output)
-    result = run_student(student, experiment.model_copy(update={"keep_students": False}), folder, train_here)
+    result = run_student(student, experiment.students.model_copy(update={"keep_students": False}), folder, train_here)
     here = folder.student("linear")
     assert read_json(here / "result.json") == result
     assert not (here / "student").exists()

@@ -98,7 +98,7 @@ def test_a_stop_is_heard_between_steps_and_between_students(
         return asked % 7 == 0
 
     stops = 0
-    while len(finished_students(students, experiment, folder)) < len(students):
+    while len(finished_students(students, experiment.students, folder)) < len(students):
         with suppress(InterruptedRun):
             work(students, experiment, folder, now_and_then)
         stops += 1
@@ -140,7 +140,7 @@ def test_a_killed_worker_costs_no_student_and_doubles_none(
         assert starts == 1 + (began[0][-1].startswith("step") and student.name == _last_student(began[0], students))
         plan = load_plan(folder.student(student.name) / "plan.jsonl")
         assert sum(replay(folder.student(student.name) / "exposure.jsonl", plan).values()) == 3 * steps
-        run_student(student, longer, whole, train_alone)
+        run_student(student, longer.students, whole, train_alone)
         assert left(folder, student.name) == left(whole, student.name)
 
 
