@@ -17,12 +17,17 @@ from nerkd_local.threads import wait_politely
 COMMANDS = {
     "demo": "Show the whole flow in minutes, with nothing from outside.",
     "run": "Run a whole experiment: annotate, train under every regimen, score, tabulate.",
+    "tune": "Find the best annotator by a few human-labelled sentences.",
     "annotate": "Label a corpus with an annotator.",
     "store": "Merge, inspect, verify and export stored annotations.",
+    "select": "Decide which labels a student is to learn from.",
     "plan": "Fix which examples every training step sees under a regimen.",
     "train": "Train one student on a plan, through accelerate launch.",
     "predict": "Label a sentence, a file or a folder of text with a trained student.",
+    "loop": "Ask again where student and annotator disagree, for as long as it pays.",
+    "audit": "Rank likely errors in human labels.",
     "evaluate": "Score predicted labels against human ones.",
+    "calibrate": "Fit an annotator's confidences to what is right.",
     "convert": "Convert a corpus between CoNLL columns and JSON lines.",
     "doctor": "Say what this machine has, and whether the network switches are off.",
 }
