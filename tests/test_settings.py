@@ -1,8 +1,10 @@
 """Settings come from YAML with every problem named where it stands."""
 
 from pathlib import Path
+from typing import Self
 
 import pytest
+from pydantic import model_validator
 
 from nerkd_local.config.experiment import load_experiment
 from nerkd_local.errors import InputError
@@ -55,6 +57,32 @@ def test_all_problems_are_told_each_with_its_line(tmp_path: Path) -> None:
     ]
 
 
+class Pair(Settings):
+    low: int
+    high: int
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if self.low > self.high:
+            raise ValueError("low is above high")
+        return self
+
+
+class Pairs(Settings):
+    pair: Pair
+
+
+def test_keys_that_do_not_go_together_are_one_short_sentence(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.yaml", "low: 2\nhigh: 1\n")
+    with pytest.raises(InputError) as caught:
+        load_settings(Pair, path)
+    assert str(caught.value) == f"{path}: low is above high"
+    write(path, "pair:\n  low: 2\n  high: 1\n")
+    with pytest.raises(InputError) as caught:
+        load_settings(Pairs, path)
+    assert str(caught.value) == f"{path}:1: 'pair': low is above high"
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -97,8 +125,11 @@ def test_a_name_brings_the_settings_of_its_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONFIGS)))
 def test_every_shipped_file_loads_and_begins_with_its_command(path: Path) -> None:
     from nerkd_local.annotate.settings import AnnotatorSettings
+    from nerkd_local.loop.settings import load_loop
     from nerkd_local.regimen.catalog import load_regimen
+    from nerkd_local.select.settings import PolicyFile
     from nerkd_local.train.launch import read_launcher_config
+    from nerkd_local.tune.settings import load_tune
 
     kind = path.relative_to(CONFIGS).parts[0]
     if kind == "annotators":
@@ -107,8 +138,14 @@ def test_every_shipped_file_loads_and_begins_with_its_command(path: Path) -> Non
         settings = load_experiment(path)
         for regimen in settings.regimens:
             load_regimen(regimen, CONFIGS / "regimens")
+    elif kind == "selection":
+        load_settings(PolicyFile, path)
     elif kind == "regimens":
         load_regimen(path.stem, CONFIGS / "regimens")
+    elif kind == "loop":
+        load_loop(path)
+    elif kind == "tune":
+        load_tune(path)
     else:
         assert kind == "accelerate"
         read_launcher_config(path)

@@ -70,6 +70,7 @@ def test_imports_point_down(path: Path) -> None:
         ("matplotlib", "report/"),
         ("pyarrow", "annotate/exports.py"),
         ("scipy", "regimen/exposure.py"),
+        ("sklearn", "evaluate/calibration.py"),
     ],
 )
 def test_a_heavy_library_is_imported_in_one_place(library: str, home: str) -> None:
