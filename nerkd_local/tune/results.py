@@ -21,10 +21,10 @@ _PAIRED = "They are of each candidate by itself; two candidates are told apart b
 _FEW = 30
 """Documents below which a bootstrap over them understates (see `stats.bootstrap`)."""
 _LEGEND = (
-    "Hallucinated: mentions that stand nowhere in their text. Unusable: sentences without an answer that can be read; "
-    "they count as answers without mentions. Differences are paired by document, on the sentences that both were asked "
-    "about. Tokens and ms are a sentence's; ms are of the time asking took once the engine ran. Candidates asked about "
-    "fewer sentences dropped out there, and their F1 is of those."
+    "Hallucinated: mentions a sentence that stand nowhere in their text. Unusable: sentences without an answer that "
+    "can be read; they count as answers without mentions. Differences are paired by document, on the sentences that "
+    "both were asked about. Tokens and ms are a sentence's, ms of the time asking took once the engine ran. In "
+    "brackets: 95% intervals. Candidates asked about fewer sentences dropped out there, and their figures are of those."
 )
 
 
@@ -36,14 +36,15 @@ def write_results(tune: TuneSettings, slice: Slice, standings: Sequence[Standing
     intervals = [each.interval(slice.documents) for each in ranked]
     leads = [None, *(each.lead(ranked[0], slice.documents) for each in ranked[1:])]
     failed = [each for each in standings if not each.trial]
-    rows = [_row(number, *of) for number, of in enumerate(zip(ranked, intervals, leads, strict=True), 1)]
+    costs = [_costs(each, slice) for each in ranked]
+    rows = [_row(number, *of) for number, of in enumerate(zip(ranked, intervals, leads, costs, strict=True), 1)]
     rows += [{"candidate": each.candidate.name, **each.candidate.values, "failure": each.failure} for each in failed]
     write_csv(tune.output / "table.csv", rows)
     points = [_point(each, interval) for each, interval in zip(ranked, intervals, strict=True)]
     told = _verdict(ranked, slice)
     trade_figure(points, tune.output / "figure.png", f"{tune.name}. {_ground(slice)} {_PAIRED}")
     _write_winner(tune, slice, ranked[0])
-    lines = [f"# {tune.name}", "", _ground(slice), "", told, "", _table(ranked, intervals, leads)]
+    lines = [f"# {tune.name}", "", _ground(slice), "", told, "", _table(ranked, intervals, leads, costs)]
     if failed:
         lines += ["Not asked, or not to the end:", "", *_reasons(failed), ""]
     summary = "\n".join(lines).rstrip() + "\n"
@@ -51,8 +52,20 @@ def write_results(tune: TuneSettings, slice: Slice, standings: Sequence[Standing
     return f"{summary}\nwinner -> {tune.output / 'winner.yaml'}"
 
 
-def _row(number: int, each: Ranked, interval: Interval, lead: Interval | None) -> dict[str, Any]:
+def _costs(each: Ranked, slice: Slice) -> tuple[Interval, Interval]:
+    """Hallucinated mentions and output tokens a sentence."""
     trial = each.trial
+    invented, tokens = (
+        each.a_sentence(of, slice.documents) for of in (trial.hallucinated_each, trial.output_tokens_each)
+    )
+    return invented, tokens
+
+
+def _row(
+    number: int, each: Ranked, interval: Interval, lead: Interval | None, costs: tuple[Interval, Interval]
+) -> dict[str, Any]:
+    trial = each.trial
+    invented, tokens = costs
     return {
         "rank": number,
         "candidate": each.candidate.name,
@@ -68,15 +81,25 @@ def _row(number: int, each: Ranked, interval: Interval, lead: Interval | None) -
         "recall": trial.recall,
         "mentions": trial.mentions,
         "hallucinated": trial.hallucinated,
+        "hallucinated_a_sentence": invented.mean,
+        "hallucinated_a_sentence_low": invented.low,
+        "hallucinated_a_sentence_high": invented.high,
         "unusable": trial.unusable,
         "prompt_tokens_a_sentence": trial.prompt_tokens / trial.sentences,
-        "output_tokens_a_sentence": trial.output_tokens / trial.sentences,
+        "output_tokens_a_sentence": tokens.mean,
+        "output_tokens_a_sentence_low": tokens.low,
+        "output_tokens_a_sentence_high": tokens.high,
         "seconds_a_sentence": None if trial.seconds is None else trial.seconds / trial.sentences,
         "failure": None,
     }
 
 
-def _table(ranked: Sequence[Ranked], intervals: Sequence[Interval], leads: Sequence[Interval | None]) -> str:
+def _table(
+    ranked: Sequence[Ranked],
+    intervals: Sequence[Interval],
+    leads: Sequence[Interval | None],
+    costs: Sequence[tuple[Interval, Interval]],
+) -> str:
     headers = [
         "",
         "candidate",
@@ -91,7 +114,9 @@ def _table(ranked: Sequence[Ranked], intervals: Sequence[Interval], leads: Seque
     ]
     headers += ["prompt tokens", "output tokens", "ms"]
     cells = []
-    for number, (each, interval, lead) in enumerate(zip(ranked, intervals, leads, strict=True), 1):
+    for number, (each, interval, lead, (invented, tokens)) in enumerate(
+        zip(ranked, intervals, leads, costs, strict=True), 1
+    ):
         trial, count = each.trial, each.trial.sentences
         cells.append(
             (
@@ -103,14 +128,14 @@ def _table(ranked: Sequence[Ranked], intervals: Sequence[Interval], leads: Seque
                 NOTHING if lead is None else f"{_signed(lead.mean)} ({_signed(lead.low)} to {_signed(lead.high)})",
                 f"{trial.precision:.3f}",
                 f"{trial.recall:.3f}",
-                f"{trial.hallucinated:,}",
+                f"{invented.mean:.2f} ({invented.low:.2f} to {invented.high:.2f})",
                 f"{trial.unusable:,}",
                 f"{trial.prompt_tokens / count:.1f}",
-                f"{trial.output_tokens / count:.1f}",
+                f"{tokens.mean:.1f} ({tokens.low:.1f} to {tokens.high:.1f})",
                 NOTHING if trial.seconds is None else f"{1000 * trial.seconds / count:.1f}",
             )
         )
-    table = markdown_table(headers, cells, left=("candidate", headers[4], headers[5]))
+    table = markdown_table(headers, cells, left=("candidate", *headers[4:6], "hallucinated", "output tokens"))
     return f"{table}\n{_LEGEND}\n"
 
 

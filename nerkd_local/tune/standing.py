@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nerkd_local.stats.bootstrap import Interval, f1_difference, f1_interval
+from nerkd_local.stats.bootstrap import Array, Interval, f1_difference, f1_interval
+from nerkd_local.stats.calibration import as_arrays, document_interval
 from nerkd_local.tune.candidates import Candidate
 from nerkd_local.tune.trial import Trial
 
@@ -33,6 +34,11 @@ class Ranked:
         groups = list(documents[: self.trial.sentences])
         return f1_interval(self.trial.table, groups=groups, seed=RESAMPLING_SEED)
 
+    def a_sentence(self, each: Sequence[int], documents: Sequence[str]) -> Interval:
+        """The mean of something that is known of each sentence, with its 95 % interval over documents."""
+        groups = list(documents[: self.trial.sentences])
+        return document_interval(_mean, *as_arrays(each), groups=groups, seed=RESAMPLING_SEED)
+
     def lead(self, other: Ranked, documents: Sequence[str]) -> Interval:
         """Its F1 minus another's, both on the sentences that both were tried on, paired by document."""
         count = min(self.trial.sentences, other.trial.sentences)
@@ -54,3 +60,7 @@ def rank(standings: Sequence[Standing]) -> list[Ranked]:
         ranked,
         key=lambda each: (-each.trial.sentences, -each.trial.f1, each.trial.output_tokens, each.candidate.name),
     )
+
+
+def _mean(values: Array) -> float:
+    return float(values.mean())

@@ -21,10 +21,10 @@ def trial(counts: Counts, output_tokens: int) -> Trial:
     return Trial(
         counts=tuple(counts),
         mentions=len(counts),
-        hallucinated=0,
+        hallucinated_each=(0,) * len(counts),
         unusable=0,
         prompt_tokens=10 * len(counts),
-        output_tokens=output_tokens,
+        output_tokens_each=(output_tokens,) + (0,) * (len(counts) - 1),
         seconds=None,
         inputs={},
     )
@@ -38,6 +38,13 @@ def test_scores_by_hand() -> None:
     # 2 correct of 3 found and 4 there
     assert (made.precision, made.recall, made.f1) == (2 / 3, 2 / 4, 4 / 7)
     assert trial([MISSED], 1).f1 == 0
+
+
+def test_what_a_sentence_costs_has_an_interval_over_documents(search) -> None:  # type: ignore[no-untyped-def]
+    _, _, candidates = search
+    cost = Ranked(candidates[0], trial([RIGHT] * 4, 8)).a_sentence((2, 2, 0, 0), ["a", "a", "b", "b"])
+    # of two documents a draw has 2 from one, one of each, or none: 2, 1 or 0 a sentence
+    assert (cost.mean, cost.low, cost.high) == (1.0, 0.0, 2.0)
 
 
 @pytest.fixture
