@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from nerkd_local.annotate.completer import Completion, EngineDied, Feed, Request
 from nerkd_local.annotate.engines.concurrency import AdaptiveLimit, Gate
 from nerkd_local.annotate.engines.control_tokens import blank_control_tokens
+from nerkd_local.annotate.engines.hanging_up import Line
 from nerkd_local.annotate.engines.openai_replies import ChatReply, ModelList, read_completion, read_reply
 from nerkd_local.annotate.engines.openai_requests import CANARY, check_plain, write_canary, write_request
 from nerkd_local.annotate.engines.refusals import says_too_long
@@ -126,8 +127,10 @@ class ServerCompleter:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="nerkd-server", daemon=True)
         self._thread.start()
+        line = Line()
+        self._lines = {line}
         try:
-            self._room = self._run(self._find_model())
+            self._room = self._run(line.hold(self._find_model()))
         except BaseException:
             self.close()
             raise
@@ -145,18 +148,21 @@ class ServerCompleter:
         An early end of the iteration hangs up on what is in flight, which has vLLM drop it.
         """
         waiting: set[concurrent.futures.Future[Completion]] = set()
+        line = Line()
+        self._lines.add(line)
         feed = Feed(requests)
         try:
             while waiting or not feed.over:
                 while len(waiting) < self._settings.in_flight and (request := feed.draw()) is not None:
-                    waiting.add(asyncio.run_coroutine_threadsafe(self._ask(request), self._loop))
+                    waiting.add(asyncio.run_coroutine_threadsafe(line.hold(self._ask(request)), self._loop))
                 done, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
                 # whole answers first: what arrived together with a failure is kept
                 for future in sorted(done, key=lambda future: future.exception() is not None):
                     yield future.result()
         finally:
-            for future in waiting:
-                future.cancel()
+            self._lines.discard(line)
+            if waiting:
+                self._loop.call_soon_threadsafe(line.hang_up)
 
     def close(self) -> None:
         """Hang up, and end the thread. Calling it twice is fine."""
@@ -171,9 +177,9 @@ class ServerCompleter:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _hang_up(self) -> None:
+        for line in list(self._lines):
+            line.hang_up()
         others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await self._client.close()
 
