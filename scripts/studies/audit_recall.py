@@ -58,7 +58,7 @@ def main() -> None:
     mentions = sum(len(document.spans) for document in documents)
     annotated = read_annotations(arguments.annotations, documents, tell) if arguments.annotations else None
     count = round(arguments.share * mentions)
-    print(f"{len(documents):,} sentences, {mentions:,} mentions, {count} of them damaged, seeds {arguments.seeds}\n")
+    sizes: dict[int, int] = {}
     found: dict[tuple[str, str], list[np.ndarray]] = {}
     kinds: dict[str, Counter[str]] = {}
     for disjoint in arguments.disjoint:
@@ -72,6 +72,7 @@ def main() -> None:
         for seed in arguments.seeds:
             plant = plant_repeated if arguments.repeated else plant_errors
             damaged, planted = plant(documents, count, labels, seed)
+            sizes[seed] = len(planted)
             name = "entity-disjoint" if disjoint else "plain"
             fitted = settings.model_copy(update={"seed": seed})
             opinions = cross_fit(
@@ -97,6 +98,8 @@ def main() -> None:
                         share = min(1.0, times * len(planted) / size)
                         hits = np.full(len(planted), share) if order == "random" else listed * share
                         found.setdefault((f"{voice}: {order}", f"{times}x"), []).append(hits)
+    told = ", ".join(f"{size} (seed {seed})" for seed, size in sizes.items())
+    print(f"{len(documents):,} sentences, {mentions:,} mentions, damaged: {told}\n")
     show(found)
     print("\nFound at k = the number planted, by kind:")
     for voice, counts in kinds.items():
