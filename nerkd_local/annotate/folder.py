@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nerkd_local.annotate.align import ALIGNMENT_VERSION
-from nerkd_local.annotate.asking import ask_further, ask_missing, open_annotation
+from nerkd_local.annotate.asking import Asking
 from nerkd_local.annotate.chat_template import knows_system_role
 from nerkd_local.annotate.completer import Completer
 from nerkd_local.annotate.engines.start import check_engine, engine_identity, is_present, same_engine
@@ -88,8 +88,9 @@ def annotate_folder(
         )
     check_engine(settings.engine)
     with AnswerStore(folder / "answers.sqlite") as store, SentenceFile(corpus, folder / "index") as sentences:
-        run_id = ask_missing(sentences, job, settings, engine, store, folder, say=say or _to_stderr)
-        ask_further(sentences, further, settings, engine, store, run_id, folder, say=say or _to_stderr)
+        asking = Asking(engine, store, folder, say or _to_stderr, settings.deduplicate)
+        run_id = asking.ask_missing(sentences, job)
+        asking.ask_further(sentences, further, run_id)
         return export(sentences, job, store, run_id, folder, inputs, further)
 
 
@@ -115,8 +116,8 @@ def forecast_folder(
     if settings.votes or settings.verify:
         say("what votes and verify ask further is not in this forecast")
     with AnswerStore(folder / "answers.sqlite") as store, SentenceFile(corpus, folder / "index") as sentences:
-        annotation = open_annotation(sentences, job, settings, engine, store, folder, 1, 1, say)
-        return measure(annotation, count, gpus)
+        asking = Asking(engine, store, folder, say, settings.deduplicate)
+        return measure(asking.open(sentences, job), count, gpus)
 
 
 def _to_stderr(line: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nerkd_local.annotate.agenda import in_shard
-from nerkd_local.annotate.asking import ask_missing
+from nerkd_local.annotate.asking import Asking
 from nerkd_local.annotate.completer import Completer
 from nerkd_local.annotate.engines.start import check_engine
 from nerkd_local.annotate.folder import prepare_job, same_run
@@ -134,9 +134,8 @@ def annotate_shard(
     with AnswerStore(folder / "answers.sqlite") as store, SentenceFile(corpus, index) as sentences:
         (folder / ACCOUNT).unlink(missing_ok=True)
         try:
-            ask_missing(
-                sentences, job, settings, engine, store, folder, shard=shard.number, shards=shard.count, say=say
-            )
+            asking = Asking(engine, store, folder, say, settings.deduplicate, shard.number, shard.count)
+            asking.ask_missing(sentences, job)
         finally:
             account = ShardAccount(
                 shard=shard.number,

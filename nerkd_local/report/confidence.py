@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nerkd_local.report.canvas import (
     KINDS,
@@ -17,6 +19,9 @@ from nerkd_local.report.canvas import (
     page,
     write_caption,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Points = Sequence[tuple[float, float]]
 
@@ -33,26 +38,15 @@ def reliability_figure(series: Mapping[str, Points], path: Path, caption: str) -
     """
     _check(series)
     marks = _marks(series)
-    heading = Heading(
-        "Confidence and what is right",
-        "a bin on the line is as often right as it says; below it, less often",
-        [*marks, Mark("as it says", QUIET, "", "--")],
-        _WIDTH_IN - _LEFT_IN - MARGIN_IN,
-    )
-    lines = caption_lines(caption, _WIDTH_IN)
-    top = heading.height + 0.25
-    with page(path, _WIDTH_IN, top + _SIDE_IN + 0.12 + caption_height(lines)) as figure:
-        heading.draw(figure, _LEFT_IN)
-        axes = add_axes(figure, _LEFT_IN, top, _SIDE_IN, _SIDE_IN)
+    told = ("Confidence and what is right", "a bin on the line is as often right as it says; below it, less often")
+    with _framed(path, *told, [*marks, Mark("as it says", QUIET, "", "--")], caption, height_in=_SIDE_IN) as axes:
         axes.plot([0, 1], [0, 1], color=QUIET, linestyle="--", linewidth=1)
         for mark, points in zip(marks, series.values(), strict=True):
             axes.plot(*zip(*points, strict=True), color=mark.color, marker=mark.marker, markersize=5.5, linewidth=1.4)
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
-        axes.grid(axis="both")
         axes.set_xlabel("mean confidence of a bin")
         axes.set_ylabel("share of its entities that is right")
-        write_caption(figure, lines)
 
 
 def risk_coverage_figure(
@@ -66,17 +60,9 @@ def risk_coverage_figure(
     _check(curves)
     marks = _marks(curves)
     more = [] if chance is None else [Mark(_CHANCE, QUIET, "", "--")]
-    heading = Heading(
-        "What is wrong among the surest",
-        "the surest entities are kept first; lower is better",
-        [*(Mark(mark.label, mark.color, "", "-") for mark in marks), *more],
-        _WIDTH_IN - _LEFT_IN - MARGIN_IN,
-    )
-    lines = caption_lines(caption, _WIDTH_IN)
-    top = heading.height + 0.25
-    with page(path, _WIDTH_IN, top + _TALL_IN + 0.12 + caption_height(lines)) as figure:
-        heading.draw(figure, _LEFT_IN)
-        axes = add_axes(figure, _LEFT_IN, top, _SIDE_IN, _TALL_IN)
+    shown = [*(Mark(mark.label, mark.color, "", "-") for mark in marks), *more]
+    told = ("What is wrong among the surest", "the surest entities are kept first; lower is better")
+    with _framed(path, *told, shown, caption, height_in=_TALL_IN) as axes:
         highest = chance or 0.0
         for mark, points in zip(marks, curves.values(), strict=True):
             axes.plot(*zip(*points, strict=True), color=mark.color, linewidth=1.6)
@@ -85,9 +71,23 @@ def risk_coverage_figure(
             axes.axhline(chance, color=QUIET, linestyle="--", linewidth=1)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, highest * 1.06 or 1)
-        axes.grid(axis="both")
         axes.set_xlabel("share of the found entities that is kept")
         axes.set_ylabel("share of these that is wrong")
+
+
+@contextmanager
+def _framed(
+    path: Path, title: str, subtitle: str, marks: Sequence[Mark], caption: str, *, height_in: float
+) -> Iterator[Axes]:
+    """One pair of axes with a grid, under a heading and above a caption; written when the block ends."""
+    heading = Heading(title, subtitle, list(marks), _WIDTH_IN - _LEFT_IN - MARGIN_IN)
+    lines = caption_lines(caption, _WIDTH_IN)
+    top = heading.height + 0.25
+    with page(path, _WIDTH_IN, top + height_in + 0.12 + caption_height(lines)) as figure:
+        heading.draw(figure, _LEFT_IN)
+        axes = add_axes(figure, _LEFT_IN, top, _SIDE_IN, height_in)
+        axes.grid(axis="both")
+        yield axes
         write_caption(figure, lines)
 
 

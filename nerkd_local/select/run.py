@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, count
 from pathlib import Path
 
-import numpy as np
-
 from nerkd_local.annotate.ledger import is_usable
 from nerkd_local.corpus.jsonl import read_documents
+from nerkd_local.corpus.token_weights import token_weights
 from nerkd_local.errors import InputError
-from nerkd_local.records import TOKEN_WEIGHTS, Document
+from nerkd_local.records import Document
 from nerkd_local.select.budget import choose_budget
 from nerkd_local.select.confidences import Calibrated, Confidences
 from nerkd_local.select.decisions import Verdict, as_selected, drop, keep
@@ -45,7 +44,7 @@ def select_documents(
 
     def selected() -> Iterator[Document]:
         for document in documents:
-            _check_weights(document, path)
+            token_weights(document, path)  # raises what the trainer would
             verdict = judge(document) if is_usable(document) else drop(document, "unusable")
             ledger.add(verdict, len(document.tokens))
             if verdict.sentence[0] != "dropped":
@@ -91,16 +90,3 @@ def _judge(
         return keep(document, "chosen") if next(places) in chosen else drop(document, "over_budget")
 
     return judge
-
-
-def _check_weights(document: Document, path: Path | None) -> None:
-    """As the trainer would."""
-    if TOKEN_WEIGHTS not in document.meta:
-        return
-    try:
-        weights = np.array(document.meta[TOKEN_WEIGHTS], np.float64)
-    except (TypeError, ValueError):
-        weights = np.array(np.nan)
-    if weights.shape != (len(document.tokens),) or not (np.isfinite(weights) & (weights >= 0)).all():
-        problem = f"sentence {document.id!r}: {TOKEN_WEIGHTS} needs one number from 0 on for each of its tokens"
-        raise InputError(problem, path=path)

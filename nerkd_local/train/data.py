@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from nerkd_local.corpus.jsonl import read_documents
 from nerkd_local.corpus.schemes import spans_to_tags
+from nerkd_local.corpus.token_weights import token_weights
 from nerkd_local.errors import InputError, nearest
-from nerkd_local.records import TAG_VOTES, TOKEN_WEIGHTS, Document, Source
+from nerkd_local.records import TAG_VOTES, Document, Source
 from nerkd_local.regimen.plan import Plan, PlanStep
 from nerkd_local.student.dropout import token_keys
 from nerkd_local.student.encode import Window
@@ -213,13 +214,11 @@ def _learned(
         targets = np.eye(len(classes), dtype=np.float32)[[classes[tag] for tag in tags]].reshape(-1, len(classes))
     except KeyError as error:
         raise _unknown(document, error.args[0], classes, path) from None
-    weights = np.ones(len(tags), np.float32)
-    if source == "distilled":
-        if TAG_VOTES in document.meta:
-            targets = _voted(document, classes, path)
-        if TOKEN_WEIGHTS in document.meta:
-            weights = _weights(document, path)
-    return targets, weights
+    if source == "original":
+        return targets, np.ones(len(tags), np.float32)
+    if TAG_VOTES in document.meta:
+        targets = _voted(document, classes, path)
+    return targets, token_weights(document, path)
 
 
 def _voted(document: Document, classes: dict[str, int], path: Path) -> NDArray[np.float32]:
@@ -235,17 +234,6 @@ def _voted(document: Document, classes: dict[str, int], path: Path) -> NDArray[n
     if not (targets >= 0).all() or not np.allclose(targets.sum(1), 1, atol=1e-3):
         raise InputError(f"example {document.id!r}: the shares of {TAG_VOTES} must sum to 1 for each token", path=path)
     return targets
-
-
-def _weights(document: Document, path: Path) -> NDArray[np.float32]:
-    try:
-        weights = np.array(document.meta[TOKEN_WEIGHTS], np.float32)
-    except (TypeError, ValueError):
-        weights = np.array(np.nan, np.float32)
-    if weights.shape != (len(document.tokens),) or not (np.isfinite(weights) & (weights >= 0)).all():
-        problem = f"example {document.id!r}: {TOKEN_WEIGHTS} needs one number from 0 on for each of its tokens"
-        raise InputError(problem, path=path)
-    return weights
 
 
 def _unknown(document: Document, tag: str, classes: dict[str, int], path: Path) -> InputError:

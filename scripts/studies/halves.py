@@ -27,10 +27,26 @@ from nerkd_local.stats.bootstrap import Interval, f1_difference, f1_interval
 
 
 def halves(evaluation: Path) -> tuple[np.ndarray, np.ndarray]:
-    """For each sentence whether its document is in half A, and the document's name. Shapes: (sentences,)."""
+    """For each sentence whether its document is in half A, and the document's name. Shapes: (sentences,).
+
+    Prints how large the halves are.
+    """
     names = document_names(read_documents(evaluation))
-    in_a = {name: int(digest("half", name), 16) % 2 == 0 for name in names.values()}
-    return np.array([in_a[name] for name in names.values()]), np.array(list(names.values()))
+    half = {name: int(digest("half", name), 16) % 2 == 0 for name in names.values()}
+    in_a, documents = np.array([half[name] for name in names.values()]), np.array(list(names.values()))
+    print(
+        f"{in_a.sum():,} sentences of {len(set(documents[in_a]))} documents in half A, "
+        f"{(~in_a).sum():,} of {len(set(documents[~in_a]))} in half B."
+    )
+    return in_a, documents
+
+
+def finished_counts(line: Line, folder: RunFolder) -> Counts | None:
+    """A line's counts, of all its seeds; None where not all are there."""
+    students = [name for parts in line.parts.values() for name, _ in parts]
+    if not all((folder.student(name) / "counts.npz").exists() for name in students):
+        return None
+    return line_counts(line, list(line.parts), folder)
 
 
 def main() -> None:
@@ -41,10 +57,6 @@ def main() -> None:
     folder = RunFolder(arguments.folder)
     settings = load_settings(ExperimentSettings, folder.settings)
     in_a, documents = halves(folder.evaluation)
-    print(
-        f"{in_a.sum():,} sentences of {len(set(documents[in_a]))} documents in half A, "
-        f"{(~in_a).sum():,} of {len(set(documents[~in_a]))} in half B."
-    )
     for size in sorted(set(settings.original.sizes)):
         compare(arguments.chosen, [line for line in list_lines(settings) if line.size == size], folder, in_a, documents)
 
@@ -56,15 +68,11 @@ def compare(chosen: str, lines: Sequence[Line], folder: RunFolder, in_a: np.ndar
     several = len({line.mix for line in lines if line.mix}) > 1
     for line in lines:
         name = f"{line.regimen}, {line.mix}" if several and line.mix else line.regimen
-        seeds = [
-            seed
-            for seed, parts in line.parts.items()
-            if all((folder.student(student) / "counts.npz").exists() for student, _ in parts)
-        ]
-        if seeds == list(line.parts):
-            counts[name] = line_counts(line, seeds, folder)
-        else:
+        table = finished_counts(line, folder)
+        if table is None:
             missing.append(name)
+        else:
+            counts[name] = table
     if missing:
         print(f"\n{lines[0].size} originals: not compared, as not all of their seeds are there: {', '.join(missing)}.")
     if chosen not in counts:

@@ -16,13 +16,13 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from halves import halves, signed, text
+from halves import finished_counts, halves, signed, text
 from tabulate import tabulate
 
 from nerkd_local.config.experiment import ExperimentSettings, MixSettings
 from nerkd_local.corpus.jsonl import read_documents
 from nerkd_local.experiment.folder import RunFolder
-from nerkd_local.experiment.lines import Counts, line_counts, list_lines
+from nerkd_local.experiment.lines import Counts, list_lines
 from nerkd_local.files import read_json
 from nerkd_local.records import TOKEN_WEIGHTS, Document, Span
 from nerkd_local.settings import load_settings
@@ -37,10 +37,6 @@ def main() -> None:
     folder = RunFolder(parser.parse_args().folder)
     settings = load_settings(ExperimentSettings, folder.settings)
     in_a, documents = halves(folder.evaluation)
-    print(
-        f"{in_a.sum():,} sentences of {len(set(documents[in_a]))} documents in half A, "
-        f"{(~in_a).sum():,} of {len(set(documents[~in_a]))} in half B."
-    )
     for size in sorted(set(settings.original.sizes)):
         counts = finished(settings, folder, size)
         for sources in dict.fromkeys(mix.sources for mix in settings.all_mixes):
@@ -56,11 +52,11 @@ def finished(settings: ExperimentSettings, folder: RunFolder, size: int) -> dict
     for line in list_lines(settings):
         if line.size != size:
             continue
-        students = [name for parts in line.parts.values() for name, _ in parts]
-        if all((folder.student(name) / "counts.npz").exists() for name in students):
-            counts[line.regimen, line.mix] = line_counts(line, list(line.parts), folder)
-        else:
+        table = finished_counts(line, folder)
+        if table is None:
             print(f"\nnot compared, as not all of its seeds are there: {line.regimen}, {line.mix}")
+        else:
+            counts[line.regimen, line.mix] = table
     return counts
 
 

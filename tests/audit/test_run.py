@@ -117,13 +117,18 @@ def test_an_annotator_is_heard_from_its_file(settings: AuditSettings, tmp_path: 
         audit(heard, tmp_path / "out", quiet)
 
 
+def quick_arguments(human: Path, encoder: Path, output: Path) -> list[str]:
+    """A command line for two students of two steps."""
+    training = {**TRAINING, "steps": 2}
+    changes = [part for key, value in training.items() for part in ("--set", f"training.{key}={value}")]
+    return [str(human), "--student", str(encoder), "--output", str(output), "--folds", "2", *changes]
+
+
 def test_opinions_on_an_annotators_labels_are_what_select_takes(tmp_path: Path, tiny_encoder: Path) -> None:
     labels = tmp_path / "annotations.jsonl"
     unusable = from_words("u", ["Ann"], (), {"status": "malformed"})
     write_documents(labels, [unusable, *sentences(8)])
-    arguments = [str(labels), "--student", str(tiny_encoder), "--output", str(tmp_path / "out"), "--folds", "2"]
-    for key, value in {**TRAINING, "steps": 2}.items():
-        arguments += ["--set", f"training.{key}={value}"]
+    arguments = quick_arguments(labels, tiny_encoder, tmp_path / "out")
     done = CliRunner().invoke(command, arguments)
     assert done.exit_code == 0, done.output
     assert "1 of 9 sentences have no usable answer" in done.stderr
@@ -164,9 +169,7 @@ def test_what_stands_in_a_text_neither_runs_in_a_spreadsheet_nor_moves_a_cursor(
 def test_the_command_takes_settings_and_names_what_it_cannot_use(tmp_path: Path, tiny_encoder: Path) -> None:
     human = tmp_path / "human.jsonl"
     write_documents(human, sentences(8))
-    arguments = [str(human), "--student", str(tiny_encoder), "--output", str(tmp_path / "out"), "--folds", "2"]
-    for key, value in {**TRAINING, "steps": 2}.items():
-        arguments += ["--set", f"training.{key}={value}"]
+    arguments = quick_arguments(human, tiny_encoder, tmp_path / "out")
     done = CliRunner().invoke(command, arguments)
     assert done.exit_code == 0, done.output
     assert "suspect places" in done.output

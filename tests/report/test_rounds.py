@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nerkd_local.report.rounds import RoundRow, rounds_figure, rounds_table
 
-ROWS = [
-    RoundRow(
-        round=0,
-        asked=1000,
-        changed=0,
-        unanswered=3,
-        original=250,
-        distilled=997,
-        f1_seeds=(0.5, 0.52),
-        f1=(0.51, 0.48, 0.54),
-        minutes=2.5,
-        verdict="the beginning",
-    ),
-    RoundRow(
-        round=1,
-        asked=50,
-        changed=12,
-        unanswered=0,
-        original=250,
-        distilled=997,
-        f1_seeds=(0.53, 0.55),
-        f1=(0.54, 0.5, 0.57),
-        gain=(0.03, -0.01, 0.06),
-        minutes=2.0,
-        verdict="go on | for now",
-    ),
-]
+FIRST = RoundRow(
+    round=0,
+    asked=1000,
+    changed=0,
+    unanswered=3,
+    original=250,
+    distilled=997,
+    f1_seeds=(0.5, 0.52),
+    f1=(0.51, 0.48, 0.54),
+    minutes=2.5,
+    verdict="the beginning",
+)
+SECOND = replace(
+    FIRST,
+    round=1,
+    asked=50,
+    changed=12,
+    unanswered=0,
+    f1_seeds=(0.53, 0.55),
+    f1=(0.54, 0.5, 0.57),
+    gain=(0.03, -0.01, 0.06),
+    minutes=2.0,
+    verdict="go on | for now",
+)
+ROWS = [FIRST, SECOND]
 
 
 def test_the_table_says_what_each_round_gave_and_took() -> None:
