@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nerkd_local.stats import bootstrap
-from nerkd_local.stats.bootstrap import Interval, f1_difference, f1_interval
+from nerkd_local.stats.bootstrap import Interval, f1_difference, f1_interval, ratio_difference, ratio_intervals
 
 RIGHT, WRONG, NOTHING = (1, 1, 1), (0, 1, 1), (0, 0, 0)
 
@@ -245,3 +245,51 @@ def test_other_sentences_are_no_comparison():
 def test_settings_without_a_meaning_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         f1_interval(table([RIGHT]), seed=0, **wrong)
+
+
+def test_f1_is_a_ratio_and_has_the_same_interval_as_one() -> None:
+    counts = np.random.default_rng(0).integers(0, 4, (3, 40, 1)) + np.array([0, 2, 3])
+    counts[..., 0] = np.minimum(counts[..., 0], counts[..., 1])
+    groups = np.arange(40) // 4
+    ratio = np.stack([2 * counts[..., 0], counts[..., 1] + counts[..., 2]], axis=-1)
+    (found,) = ratio_intervals([ratio], groups=groups, seed=7)
+    assert found == f1_interval(counts, groups=groups, seed=7)
+
+
+def test_tables_together_have_the_intervals_that_each_has_alone() -> None:
+    draw = np.random.default_rng(1)
+    tables = [draw.integers(0, 9, (seeds, 30, 2)) for seeds in (1, 3, 5)]
+    together = ratio_intervals(tables, seed=3)
+    assert together == [ratio_intervals([table], seed=3)[0] for table in tables]
+    assert ratio_intervals([], seed=3) == []
+
+
+def test_a_ratio_by_hand() -> None:
+    counts = np.array([[[1, 4], [3, 4]], [[0, 4], [2, 4]]])  # 4/8 and 2/8
+    (found,) = ratio_intervals([counts], seed=0)
+    assert found.mean == pytest.approx(0.375)
+    assert found.low <= found.mean <= found.high
+    (nothing,) = ratio_intervals([np.zeros((2, 3, 2), np.int64)], seed=0)
+    assert (nothing.mean, nothing.low, nothing.high) == (0.0, 0.0, 0.0)
+
+
+def test_a_ratio_may_be_more_than_one_and_its_difference_is_paired() -> None:
+    a, b = np.array([[[6, 2], [9, 3], [3, 1]]]), np.array([[[2, 2], [3, 3], [1, 1]]])
+    found = ratio_difference(a, b, seed=0)
+    assert found.mean == pytest.approx(2.0)
+    assert (found.low, found.high) == pytest.approx((2.0, 2.0))  # whatever is drawn: 3 against 1
+
+
+def test_ratios_that_cannot_be_made() -> None:
+    good = np.ones((1, 3, 2), np.int64)
+    for bad, problem in (
+        (np.ones((1, 3, 3), np.int64), "2. is needed"),
+        (-good, "none is less than 0"),
+        (np.ones((0, 3, 2), np.int64), "none of them 0"),
+    ):
+        with pytest.raises(ValueError, match=problem):
+            ratio_intervals([bad], seed=0)
+    with pytest.raises(ValueError, match="different numbers of sentences"):
+        ratio_intervals([good, np.ones((1, 4, 2), np.int64)], seed=0)
+    with pytest.raises(ValueError, match="the same is needed"):
+        ratio_difference(good, np.ones((2, 3, 2), np.int64), seed=0)
