@@ -64,16 +64,16 @@ def find_duplicates(training: Iterable[Document], evaluation: Iterable[Document]
     )
 
 
-def find_repeated(documents: Iterable[Document]) -> tuple[str, ...]:
-    """The ids of sentences whose text stood before in the same corpus, by the rule of `find_duplicates`."""
-    seen: set[str] = set()
-    repeated = []
+def find_repeated(documents: Iterable[Document]) -> dict[str, str]:
+    """The ids of sentences whose text stood before in the same corpus, by the rule of `find_duplicates`, each with the
+    id of the first that has it."""
+    first: dict[str, str] = {}
+    repeated = {}
     for document in documents:
-        key = same_text(document)
-        if key in seen:
-            repeated.append(document.id)
-        seen.add(key)
-    return tuple(repeated)
+        there = first.setdefault(same_text(document), document.id)
+        if there != document.id:
+            repeated[document.id] = there
+    return repeated
 
 
 def check_labels(documents: Iterable[Document], allowed: Collection[str], path: Path | str) -> dict[str, int]:

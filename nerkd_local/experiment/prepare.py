@@ -1,13 +1,15 @@
 """From the corpora named in the settings to the files the other stages read.
 
 Which sentences are drawn depends on the seed and the sentences' ids alone. The human labels of sentences that
-are to be annotated go to a file of their own, which only the annotator's score reads.
+are to be annotated go to a file of their own, which only the annotator's score reads. Training sentences that are
+copies of those that students are scored on, exact or near, are left out, or let in by name; each is on record with what
+it resembles.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import combinations
@@ -16,13 +18,15 @@ from typing import Any
 
 from nerkd_local.annotate.retrieval import fixed_demonstrations
 from nerkd_local.config.experiment import DistilledSettings, ExperimentSettings
-from nerkd_local.corpus.checks import check_labels, find_duplicates, find_repeated
+from nerkd_local.corpus.checks import check_labels, find_repeated
 from nerkd_local.corpus.folds import assign_folds
 from nerkd_local.corpus.jsonl import read_documents, write_documents
+from nerkd_local.corpus.near import Copy, NearIndex
 from nerkd_local.corpus.readers import read_corpus
 from nerkd_local.corpus.settings import CorpusSettings
 from nerkd_local.corpus.splits import nested_subsets, sample
 from nerkd_local.errors import InputError
+from nerkd_local.experiment.copies import Duplicates, check_allowed, excludes_near
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.files import read_json, write_json
 from nerkd_local.fingerprints import digest_file, digest_folder
@@ -41,7 +45,14 @@ def prepare(settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
         earlier = report["made_from"]
         pairs = zip(earlier["content"], made_from["content"], strict=False)
         changed = any(now not in (None, then) for then, now in pairs)  # None: no longer here
-        if _as_now(earlier["settings"]) != made_from["settings"] or changed:
+        then, now = _as_now(earlier["settings"]), made_from["settings"]
+        if not changed and then != now and _apart(then, _NEAR) == _apart(now, _NEAR):
+            raise InputError(
+                f"was made with near duplicates {_near_words(then)}, and now they are to be {_near_words(now)}; set "
+                "near_duplicates and allowed_duplicates as they were, or choose another output folder",
+                path=folder.preparation,
+            )
+        if then != now or changed:
             raise InputError(
                 "was made with other corpora, sizes, samples or labels, or a corpus has changed since; choose "
                 "another output folder",
@@ -62,35 +73,47 @@ def prepare(settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
 
 def _write_all(settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
     report: dict[str, Any] = {}
+    near = settings.near_duplicates
+    scored = None
     if settings.evaluation is not None:
         evaluation = settings.corpus(settings.evaluation)
         check_labels(read_corpus(evaluation), settings.annotator.labels, evaluation.path)
         report["evaluation"] = {"sentences": write_documents(folder.evaluation, read_corpus(evaluation))}
-    report["original"] = _prepare_original(settings, folder)
+        scored = NearIndex(read_documents(folder.evaluation), near.similarity)
+    report["original"] = _prepare_original(settings, folder, scored)
     if settings.folds is not None:
         report["folds"] = {str(size): _prepare_folds(settings, folder, size) for size in report["original"]["sizes"]}
-    report["distilled"] = {source.name: _prepare_source(settings, source, folder) for source in settings.distilled}
+    report["distilled"] = {
+        source.name: _prepare_source(settings, source, folder, scored) for source in settings.distilled
+    }
+    report["near_duplicates"] = {
+        "similarity": near.similarity,
+        "allowed": near.allow or not settings.exclude_duplicates,
+    }
+    check_allowed(settings, report)
     return report
 
 
-def _prepare_original(settings: ExperimentSettings, folder: RunFolder) -> dict[str, Any]:
+def _prepare_original(settings: ExperimentSettings, folder: RunFolder, scored: NearIndex | None) -> dict[str, Any]:
     corpus = settings.corpus(settings.original.corpus)
     check_labels(read_corpus(corpus), settings.annotator.labels, corpus.path)
-    evaluation = read_documents(folder.evaluation) if settings.evaluation else ()
-    in_evaluation = find_duplicates(read_corpus(corpus), evaluation).training_ids
+    duplicates = Duplicates(settings)
+    if scored is not None:
+        duplicates.add("evaluation", scored.copies(read_corpus(corpus)))
     # with folds the corpus is its own evaluation: a sentence that stands in it twice could be in two folds
-    repeated = find_repeated(read_corpus(corpus)) if settings.folds else ()
-    excluded = frozenset((*in_evaluation, *repeated)) if settings.exclude_duplicates else frozenset()
-    ids = (document.id for document in read_corpus(corpus) if document.id not in excluded)
+    repeated = find_repeated(read_corpus(corpus)) if settings.folds else {}
+    duplicates.add("itself", (Copy(id, of, 1.0, exact=True) for id, of in repeated.items()))
+    ids = (document.id for document in read_corpus(corpus) if document.id not in duplicates.excluded)
     with _blamed_on("original.sizes", corpus):
         subsets = nested_subsets(ids, settings.original.sizes, settings.sample_seed)
     for size, members in subsets.items():
         write_documents(folder.original(size), _chosen(read_corpus(corpus), frozenset(members)))
     return {
         "sizes": sorted(subsets),
-        "also_in_evaluation": list(in_evaluation),
+        "also_in_evaluation": duplicates.exact("evaluation"),
         "repeated": list(repeated),
-        "excluded": len(excluded),
+        "excluded": len(duplicates.excluded),
+        "duplicates": duplicates.rows,
     }
 
 
@@ -113,7 +136,13 @@ def _prepare_folds(settings: ExperimentSettings, folder: RunFolder, size: int) -
             kept = (document for document in documents if folds.get(document.id) not in out)
             write_documents(folder.original(size, out), kept)
     sentences = [sum(1 for value in folds.values() if value == fold) for fold in range(settings.folds.count)]
-    return {"sentences": sentences, "worked_examples": len(documents) - len(scored)}
+    # counted, not kept together: headings and datelines resemble each other all over a corpus, and would join it
+    # into one fold
+    index = NearIndex(scored, settings.near_duplicates.similarity)
+    across = sum(
+        any(folds[match.id] != folds[document.id] for match in index.find(document.text)) for document in scored
+    )
+    return {"sentences": sentences, "worked_examples": len(documents) - len(scored), "near_across_folds": across}
 
 
 def demonstration_pool(settings: ExperimentSettings, folder: RunFolder) -> list[Document]:
@@ -132,17 +161,22 @@ def demonstration_ids(settings: ExperimentSettings, folder: RunFolder) -> frozen
     return frozenset(document.id for documents in shown for document in documents)
 
 
-def _prepare_source(settings: ExperimentSettings, source: DistilledSettings, folder: RunFolder) -> dict[str, Any]:
+def _prepare_source(
+    settings: ExperimentSettings, source: DistilledSettings, folder: RunFolder, scored: NearIndex | None
+) -> dict[str, Any]:
     corpus = settings.corpus(source.corpus)
-    largest = folder.original(max(settings.original.sizes))
     # read once, since cutting text into sentences and words is slow; every pass below goes over this file
     everything = folder.corpus / "everything.jsonl"
     write_documents(everything, read_corpus(corpus))
-    evaluation = read_documents(folder.evaluation) if settings.evaluation else ()
-    in_evaluation = find_duplicates(read_documents(everything), evaluation).training_ids
-    in_original = find_duplicates(read_documents(everything), read_documents(largest)).training_ids
-    excluded = frozenset((*in_evaluation, *in_original)) if settings.exclude_duplicates else frozenset()
-    members = [document.id for document in read_documents(everything) if document.id not in excluded]
+    duplicates = Duplicates(settings)
+    if scored is not None:
+        duplicates.add("evaluation", scored.copies(read_documents(everything)))
+    originals = NearIndex(
+        read_documents(folder.original(max(settings.original.sizes))), settings.near_duplicates.similarity
+    )
+    # where nobody is scored on them, exact copies alone: those would be there with two kinds of labels
+    duplicates.add("original", originals.copies(read_documents(everything), near=settings.folds is not None))
+    members = [document.id for document in read_documents(everything) if document.id not in duplicates.excluded]
     if source.sample is not None:
         with _blamed_on(f"distilled.{source.name}.sample", corpus):
             members = list(sample(members, source.sample, settings.sample_seed))
@@ -158,9 +192,10 @@ def _prepare_source(settings: ExperimentSettings, source: DistilledSettings, fol
     return {
         "sentences": sentences,
         "labelled": labelled,
-        "also_in_evaluation": list(in_evaluation),
-        "also_in_original": list(in_original),
-        "excluded": len(excluded),
+        "also_in_evaluation": duplicates.exact("evaluation"),
+        "also_in_original": duplicates.exact("original"),
+        "excluded": len(duplicates.excluded),
+        "duplicates": duplicates.rows,
     }
 
 
@@ -195,8 +230,12 @@ def _inputs(settings: ExperimentSettings) -> dict[str, Any]:
     shots: dict[str, Any] = {"shots": [each.shots for each in annotators]}
     if any(each.demonstrations.kind != "static" for each in annotators):
         shots["demonstrations"] = [each.demonstrations.kind for each in annotators]
+    # only where they are left out: files that were made before anyone looked for them are what they are with them
+    near: dict[str, Any] = {"near_duplicates": settings.near_duplicates.similarity} if excludes_near(settings) else {}
+    if settings.allowed_duplicates and settings.exclude_duplicates:
+        near["allowed_duplicates"] = sorted(settings.allowed_duplicates)
     return {
-        "settings": written | labels | (shots if settings.folds else {}),
+        "settings": written | labels | (shots if settings.folds else {}) | near,
         "content": [_content(settings.corpus(corpus).path) for corpus in corpora],
     }
 
@@ -210,6 +249,24 @@ def _as_now(settings: Any) -> Any:
     if "path" in settings:
         return CorpusSettings(path=Path()).model_dump(mode="json") | settings
     return {name: _as_now(value) for name, value in settings.items()}
+
+
+_NEAR = ("near_duplicates", "allowed_duplicates")
+
+
+def _apart(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in names}
+
+
+def _near_words(made_from: dict[str, Any]) -> str:
+    similarity = made_from.get("near_duplicates")
+    named = made_from.get("allowed_duplicates")
+    words = (
+        "allowed (near_duplicates.allow=true)"
+        if similarity is None
+        else f"excluded from a similarity of {similarity:g} on"
+    )
+    return f"{words} and {len(named)} sentences allowed by name" if named else words
 
 
 def _content(path: Path) -> str | None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nerkd_local.corpus.splits import nested_subsets, sample
+from nerkd_local.corpus.splits import balanced_subsets, nested_subsets, sample
 from nerkd_local.errors import InputError
 from nerkd_local.fingerprints import hash_order
 
@@ -50,3 +50,33 @@ def test_a_repeated_id_is_an_error_wherever_the_cut_falls() -> None:
     first = sample(["a", "b", "c"], 3, 0)[0]
     with pytest.raises(InputError, match=f"the id '{first}' occurs more than once"):
         sample(["a", "b", "c", first], 1, 0)
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=4), st.integers(0, 5))
+def test_balanced_subsets_nest_and_have_of_every_group_its_share(counts: list[int], seed: int) -> None:
+    groups = {f"g{number}": [f"{number}/{each}" for each in range(count)] for number, count in enumerate(counts)}
+    total = sum(counts)
+    subsets = balanced_subsets(groups, range(total + 1), seed)
+    assert list(subsets) == list(range(total + 1))
+    for size, members in subsets.items():
+        assert len(members) == size
+        assert size == 0 or subsets[size - 1] < members
+        for name, ids in groups.items():
+            here = len(members.intersection(ids))
+            # Sainte-Lague leaves quota seldom, and then by less than one more
+            assert abs(here - size * len(ids) / max(total, 1)) < 2
+            assert members.intersection(ids) == set(sample(groups[name], here, seed))
+
+
+def test_balanced_subsets_by_hand() -> None:
+    # places of a: 1/4, 3/4, 5/4, 7/4; of b: 1/2, 3/2
+    groups = {"a": ["a1", "a2", "a3", "a4"], "b": ["b1", "b2"]}
+    shares = [sum(id[0] == "a" for id in members) for members in balanced_subsets(groups, range(7), 0).values()]
+    assert shares == [0, 1, 1, 2, 3, 3, 4]
+    # of equals the first group's comes first, whatever the ids
+    assert [balanced_subsets({"b": ["y"], "a": ["x"]}, [1], seed)[1] for seed in range(4)] == [{"y"}] * 4
+
+
+def test_more_than_all_groups_hold_is_an_error_that_says_how_many_there_are() -> None:
+    with pytest.raises(InputError, match="a subset of 4 sentences is asked for, but there are 3"):
+        balanced_subsets({"a": ["x", "y"], "b": ["z"]}, [2, 4], 0)

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from nerkd_local.config.experiment import ExperimentSettings
+from nerkd_local.config.experiment import ExperimentSettings, NearDuplicateSettings
 from nerkd_local.corpus.jsonl import read_documents
 from nerkd_local.errors import InputError
+from nerkd_local.experiment.copies import describe_copies
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.prepare import prepare
 from nerkd_local.files import write_json
+from nerkd_local.fingerprints import digest_file
 from tests.experiment.conftest import sentence
 
 
@@ -151,7 +153,7 @@ def test_folds_divide_the_original_sentences_and_training_files_leave_them_out(s
     shown = everything - folds[0] - folds[1] - folds[2]
     assert len(shown) == 4
     assert sorted(map(len, folds)) == [2, 2, 2]
-    assert report["folds"]["10"] == {"sentences": [2, 2, 2], "worked_examples": 4}
+    assert report["folds"]["10"] == {"sentences": [2, 2, 2], "worked_examples": 4, "near_across_folds": 0}
     for fold in range(3):
         assert texts(folder.original(10, [fold])) == everything - folds[fold]
     assert texts(folder.original(10, [0, 2])) == everything - folds[0] - folds[2]
@@ -189,6 +191,8 @@ def test_with_folds_a_sentence_that_stands_twice_is_left_out_once(settings: Expe
         stream.write(sentence(20))
     report = prepare(folded(settings), RunFolder(settings.output))
     assert (report["original"]["repeated"], report["original"]["excluded"]) == (["train:45"], 1)
+    (row,) = report["original"]["duplicates"]
+    assert (row["id"], row["of"], row["among"], row["excluded"]) == ("train:45", "train:15", "itself", True)
 
 
 def test_the_same_sentences_in_folds_and_an_evaluation_corpus_are_refused(settings: ExperimentSettings) -> None:
@@ -196,3 +200,146 @@ def test_the_same_sentences_in_folds_and_an_evaluation_corpus_are_refused(settin
         folded(settings, evaluation={"path": "dev.conll"})
     with pytest.raises(ValidationError, match="give either `evaluation`"):
         folded(settings, folds=None)
+
+
+NEAR = ["Ferry 12 to Karobridge left late", "Ferry 12 to Karobridge left late .", "Ferry 12 to Karobridge left soon"]
+"""27 characters without spaces make 24 shingles. The second has them all and one more: 24 / 25 = .96. The third shares
+the first 20: 20 / (24 + 24 - 20) = .7143."""
+
+
+def near_settings(settings: ExperimentSettings, size: int, **changes: object) -> ExperimentSettings:
+    """The evaluation has the first of them, the training corpus the others, and the texts the first in capitals."""
+    columns = ["".join(f"{word}\tO\n" for word in text.split()) + "\n" for text in NEAR]
+    with (settings.data_root / "dev.conll").open("a") as stream:
+        stream.write(columns[0])
+    with (settings.data_root / "train.conll").open("a") as stream:
+        stream.write(columns[1] + columns[2])
+    (settings.data_root / "texts" / "b.txt").write_text(NEAR[0].upper())
+    parts = {
+        "original": {"corpus": {"path": "train.conll"}, "sizes": [5, size]},
+        "distilled": [{"name": "texts", "corpus": {"path": "texts"}}],
+    }
+    return ExperimentSettings.model_validate(settings.model_dump() | parts | changes)
+
+
+def near_row(excluded: bool) -> dict[str, object]:
+    names = {"id": "train:45", "of": "dev:10", "among": "evaluation"}
+    return {**names, "exact": False, "similarity": 0.96, "excluded": excluded}
+
+
+def test_near_copies_of_evaluation_sentences_are_left_out_and_on_record(settings: ExperimentSettings) -> None:
+    folder = RunFolder(settings.output)
+    report = prepare(near_settings(settings, size=41), folder)
+    assert report["near_duplicates"] == {"similarity": 0.8, "allowed": False}
+    rows = report["original"]["duplicates"]
+    assert [(row["id"], row["of"]) for row in rows if row["exact"]] == [
+        (f"train:{number}", f"dev:{number + 5}") for number in range(5)
+    ]
+    assert [row for row in rows if not row["exact"]] == [near_row(excluded=True)]
+    assert report["original"]["excluded"] == 6
+    assert report["original"]["also_in_evaluation"] == [f"train:{number}" for number in range(5)]
+    assert texts(folder.original(41)) & set(NEAR) == {NEAR[2]}
+    # in capitals: the same shingles, and yet no exact copy
+    (row,) = [row for row in report["distilled"]["texts"]["duplicates"] if not row["exact"]]
+    assert (row["of"], row["similarity"], row["excluded"]) == ("dev:10", 1.0, True)
+
+
+def test_near_copies_can_be_allowed_and_are_on_record_all_the_same(settings: ExperimentSettings) -> None:
+    folder = RunFolder(settings.output)
+    report = prepare(near_settings(settings, size=42, near_duplicates={"allow": True}), folder)
+    assert near_row(excluded=False) in report["original"]["duplicates"]
+    assert report["near_duplicates"] == {"similarity": 0.8, "allowed": True}
+    assert report["original"]["excluded"] == 5
+    expected = "left out as copies: 5 of original (0 near ones; 1 allowed), 1 of texts (0 near ones; 1 allowed)"
+    assert describe_copies(report) == expected
+    for part in (report["original"], report["distilled"]["texts"]):
+        del part["duplicates"]
+    assert describe_copies(report) == "left out as copies: 5 of original, 1 of texts"
+    assert texts(folder.original(42)) >= set(NEAR[1:])
+
+
+def test_a_copy_of_two_that_is_left_out_is_not_called_allowed() -> None:
+    rows = [{"id": "a", "exact": False, "excluded": False}, {"id": "a", "exact": True, "excluded": True}]
+    report = {"original": {"excluded": 1, "duplicates": rows}, "distilled": {}}
+    assert describe_copies(report) == "left out as copies: 1 of original (0 near ones; 0 allowed)"
+
+
+def test_who_allows_exact_copies_allows_near_ones(settings: ExperimentSettings) -> None:
+    report = prepare(near_settings(settings, size=47, exclude_duplicates=False), RunFolder(settings.output))
+    assert near_row(excluded=False) in report["original"]["duplicates"]
+    assert (report["original"]["excluded"], report["near_duplicates"]["allowed"]) == (0, True)
+
+
+def test_a_duplicate_can_be_allowed_by_its_id(settings: ExperimentSettings) -> None:
+    folder = RunFolder(settings.output)
+    report = prepare(near_settings(settings, size=43, allowed_duplicates=["train:45", "train:0"]), folder)
+    excluded = {row["id"]: row["excluded"] for row in report["original"]["duplicates"]}
+    assert excluded == {f"train:{number}": number != 0 for number in range(5)} | {"train:45": False}
+    assert texts(folder.original(43)) >= {"Ann5 saw Bonn", NEAR[1]}
+
+
+def test_an_allowed_id_that_is_no_duplicate_is_refused(settings: ExperimentSettings) -> None:
+    near = near_settings(settings, size=41, allowed_duplicates=["train:54"])
+    with pytest.raises(InputError, match=r"allowed_duplicates: 'train:54' is no duplicate of anything"):
+        prepare(near, RunFolder(settings.output))
+
+
+def test_a_lower_similarity_leaves_out_more(settings: ExperimentSettings) -> None:
+    report = prepare(near_settings(settings, size=40, near_duplicates={"similarity": 0.7}), RunFolder(settings.output))
+    near = {row["id"]: row["similarity"] for row in report["original"]["duplicates"] if not row["exact"]}
+    assert near == {"train:45": 0.96, "train:46": 0.7143}
+
+
+def test_files_from_before_near_copies_were_looked_for_are_those_that_allow_them(settings: ExperimentSettings) -> None:
+    allowing = near_settings(settings, size=41, near_duplicates={"allow": True})
+    folder = RunFolder(settings.output)
+    report = prepare(allowing, folder)
+    # as an earlier version wrote it: nothing in what they were made from says that there are near copies
+    assert not {"near_duplicates", "allowed_duplicates"} & set(report["made_from"]["settings"])
+    del report["near_duplicates"]
+    for part in (report["original"], *report["distilled"].values()):
+        del part["duplicates"]
+    write_json(folder.preparation, report)
+    assert prepare(allowing, folder) == report
+    excluding = allowing.model_copy(update={"near_duplicates": NearDuplicateSettings()})
+    expected = r"near duplicates allowed \(near_duplicates\.allow=true\), and now .* excluded from a similarity of 0\.8"
+    with pytest.raises(InputError, match=expected):
+        prepare(excluding, folder)
+
+
+def test_files_without_near_copies_are_the_same_under_either_setting(settings: ExperimentSettings) -> None:
+    def digests(near: NearDuplicateSettings, name: str) -> dict[str, str]:
+        here = RunFolder(settings.output / name)
+        prepare(settings.model_copy(update={"near_duplicates": near}), here)
+        return {path.name: digest_file(path) for path in here.corpus.glob("*.jsonl")}
+
+    assert digests(NearDuplicateSettings(), "a") == digests(NearDuplicateSettings(allow=True), "b")
+
+
+def test_with_folds_near_copies_of_originals_are_left_out_of_the_sources(settings: ExperimentSettings) -> None:
+    near = near_settings(settings, size=47)
+    original = {"corpus": {"path": "train.conll"}, "sizes": [47]}
+    report = prepare(folded(near, original=original), RunFolder(settings.output))
+    rows = report["distilled"]["texts"]["duplicates"]
+    # the texts' own sentences: one stands among the originals; the capitals resemble one of them
+    assert [(row["of"], row["among"], row["exact"], row["excluded"]) for row in rows] == [
+        ("train:2", "original", True, True),
+        ("train:45", "original", False, True),
+    ]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_near_copies_in_other_folds_are_counted(settings: ExperimentSettings, seed: int) -> None:
+    # no sentence of this file is a worked example: none has a name
+    texts_ = [*NEAR, NEAR[0].replace("12", "13"), "It rained .", "Nobody came ."]
+    rows = ["".join(f"{word}\tO\n" for word in text.split()) + "\n" for text in texts_]
+    (settings.data_root / "train.conll").write_text("".join(rows))
+    original = {"corpus": {"path": "train.conll"}, "sizes": [6]}
+    distilled = [{"name": "texts", "corpus": {"path": "texts"}}]
+    annotator = {**settings.annotator.model_dump(), "shots": 0}
+    changed = folded(settings, original=original, distilled=distilled, annotator=annotator, sample_seed=seed)
+    folder = RunFolder(settings.output)
+    counted = prepare(changed, folder)["folds"]["6"]["near_across_folds"]
+    fold_of = {text: fold for fold in range(3) for text in texts(folder.fold(6, fold))}
+    # .96 of the first two and no other pair is above .8 (13 for 12 changes 4 of 24 shingles: 20 / 28)
+    assert counted == (2 if fold_of[NEAR[0]] != fold_of[NEAR[1]] else 0)
