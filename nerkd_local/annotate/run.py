@@ -18,6 +18,7 @@ from nerkd_local.annotate.sentences import Sentences
 from nerkd_local.annotate.shown import ShownExamples
 from nerkd_local.annotate.token_logprobs import fit_tokens
 from nerkd_local.annotate.watch import Watch
+from nerkd_local.energy import Metering
 from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.fingerprints import text_key
 from nerkd_local.records import Document
@@ -45,8 +46,10 @@ class Annotation:
         shards: int = 1,
         deduplicate: bool = True,
         shown: ShownExamples | None = None,
+        metering: Metering | None = None,
     ) -> None:
-        """`shown` has the worked examples of a job that retrieves them for each sentence.
+        """`shown` has the worked examples of a job that retrieves them for each sentence; `metering` is begun and ended
+        with the clock of `watch`.
 
         Raises InputError where a stored answer belongs to another text: the corpus changed.
         """
@@ -56,6 +59,7 @@ class Annotation:
         self.run_id = run_id
         self.watch = watch
         self._shown = shown
+        self._metering = metering or Metering(())
         self._completer = completer
         self._attempts = Attempts(completer)
         try:
@@ -66,13 +70,16 @@ class Annotation:
             raise InputError(error.problem, path=store.path) from None
 
     def speed(self) -> dict[str, Any]:
-        """How fast it went, as plain JSON: `Watch.to_json`, with what was asked again and what that cost."""
-        attempts = self._attempts
+        """How fast it went, as plain JSON: `Watch.to_json`, what was asked again and what that cost, and joules by
+        meter where there is one.
+        """
+        attempts, joules = self._attempts, self._metering.joules
         return {
             **self.watch.to_json(),
             "asked_again": dict(sorted(attempts.repeated.items())),
             "unused_prompt_tokens": attempts.spent_prompt,
             "unused_output_tokens": attempts.spent_output,
+            **({"energy_j": joules} if joules else {}),
         }
 
     def ask(self, only: NDArray[np.int64] | None = None) -> None:
@@ -92,11 +99,12 @@ class Annotation:
                 self._start_engine(stop)
             total, missing = (agenda.total, agenda.missing()) if only is None else (len(only), agenda.missing(only))
             watch.start(total, total - missing)
-            others = [n for number in agenda.late.tolist() for n in self._copy_stored(number)]
-            while (len(numbers) or others) and not stop:
-                asked, numbers = chain(numbers, others), numbers[:0]
-                others = self._ask_all(asked, stop)
-            store.commit()
+            with self._metering:
+                others = [n for number in agenda.late.tolist() for n in self._copy_stored(number)]
+                while (len(numbers) or others) and not stop:
+                    asked, numbers = chain(numbers, others), numbers[:0]
+                    others = self._ask_all(asked, stop)
+                store.commit()
         if stop:
             stored, _ = store.answered(self.run_id)
             done = len(stored) if only is None else int(np.isin(only, stored).sum())

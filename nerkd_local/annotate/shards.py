@@ -11,7 +11,7 @@ from typing import Any
 from nerkd_local.annotate.agenda import in_shard
 from nerkd_local.annotate.asking import Asking
 from nerkd_local.annotate.completer import Completer
-from nerkd_local.annotate.engines.start import check_engine
+from nerkd_local.annotate.engines.start import check_engine, engine_gpus
 from nerkd_local.annotate.folder import prepare_job, same_run
 from nerkd_local.annotate.selection import Selection, read_selection
 from nerkd_local.annotate.sentences import SentenceFile
@@ -134,7 +134,8 @@ def annotate_shard(
     with AnswerStore(folder / "answers.sqlite") as store, SentenceFile(corpus, index) as sentences:
         (folder / ACCOUNT).unlink(missing_ok=True)
         try:
-            asking = Asking(engine, store, folder, say, settings.deduplicate, shard.number, shard.count)
+            gpus = engine_gpus(settings.engine)
+            asking = Asking(engine, store, folder, say, settings.deduplicate, shard.number, shard.count, gpus)
             asking.ask_missing(sentences, job)
         finally:
             account = ShardAccount(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -11,8 +13,10 @@ from pydantic import Field, field_validator, model_validator
 from nerkd_local.annotate.retrieval import retrieves
 from nerkd_local.annotate.settings import AnnotatorSettings, FormatName, PromptName
 from nerkd_local.config.folders import configs_folder
+from nerkd_local.corpus.near import SIMILARITY
 from nerkd_local.corpus.settings import CorpusSettings
 from nerkd_local.errors import nearest
+from nerkd_local.files import read_text
 from nerkd_local.regimen.catalog import regimen_label
 from nerkd_local.select.settings import Policy, needs_calibration, needs_opinions
 from nerkd_local.settings import EntityType, Settings, load_settings
@@ -46,13 +50,38 @@ class MixSettings(Settings):
     """Names of `distilled`."""
     regimens: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Where not all of the experiment's regimens are wanted with it."""
+    sizes: Annotated[tuple[int, ...], Field(min_length=1)] | None = None
+    """Where it is not wanted beside all of `original.sizes`. Students that read no distilled labels have every size."""
+    amounts: Annotated[tuple[Literal["all"] | Annotated[int, Field(ge=1)], ...], Field(min_length=1)] | None = None
+    """How many of its sentences: a mix of its own for each amount, with a seeded subset that is inside every larger one
+    and has its share of each source. Counted after selection; where it is not given, all."""
     selection: str | None = None
     """A key of `selections`: which of their labels. Where it is not given, all."""
 
     @property
     def name(self) -> str:
         """What folders and tables call it."""
+        amount = "" if self.amount is None else f"={self.amount}"
+        return self.whole_name + amount
+
+    @property
+    def whole_name(self) -> str:
+        """The name of the mix with all its sentences."""
         return "+".join(self.sources) + (f"~{self.selection}" if self.selection else "")
+
+    @property
+    def amount(self) -> int | None:
+        """How many sentences a mix of one amount has; None for all of them."""
+        first = self.amounts[0] if self.amounts and len(self.amounts) == 1 else "all"
+        return None if first == "all" else first
+
+    @property
+    def by_amount(self) -> tuple[MixSettings, ...]:
+        """A mix for each amount, ascending; `all` comes last, and has the name of a mix without amounts."""
+        if self.amounts is None:
+            return (self,)
+        ascending = sorted(set(self.amounts), key=lambda amount: math.inf if amount == "all" else amount)
+        return tuple(self.model_copy(update={"amounts": (amount,)}) for amount in ascending)
 
 
 class OpinionSettings(Settings):
@@ -121,6 +150,27 @@ class StudentsSettings(Settings):
     """
 
 
+class NearDuplicateSettings(Settings):
+    """Training sentences that are nearly one of those that students are scored on (see `corpus.near`)."""
+
+    similarity: Annotated[float, Field(gt=0, le=1)] = SIMILARITY
+    """From which Jaccard index of their shingles on."""
+    allow: bool = False
+    """Leave them in. They are counted and named either way."""
+
+
+class PhaseSettings(Settings):
+    """What of this run answers which part of a paper, and what the paper leaves open."""
+
+    phase: str
+    paper: str
+    """What the paper says of it, as far as that is known here."""
+    shows: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Files below the run folder, and sections of its report (`report: KEY`)."""
+    unstated: tuple[str, ...] = ()
+    """What is not known here of the paper's own experiment, and what this run does in its place."""
+
+
 class ExperimentSettings(Settings):
     """One experiment: every regimen x mix of distilled sources x original size x seed, at equal steps."""
 
@@ -147,7 +197,10 @@ class ExperimentSettings(Settings):
     """Score on the original sentences themselves, each by students that did not see it."""
     exclude_duplicates: bool = True
     """Leave out training sentences whose text stands in the evaluation corpus, and distilled ones whose text
-    stands among the original ones. They are counted and named either way."""
+    stands among the original ones. They are counted and named either way. False leaves in near duplicates too."""
+    near_duplicates: NearDuplicateSettings = NearDuplicateSettings()
+    allowed_duplicates: tuple[str, ...] = ()
+    """Ids of sentences, as their corpora have them, that are left in although they are duplicates, exact or near."""
     regimens: Annotated[tuple[str, ...], Field(min_length=1)]
     training: TrainingSettings = TrainingSettings()
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
@@ -163,6 +216,8 @@ class ExperimentSettings(Settings):
     """False: a student's weights are removed when it is scored; its predictions and counts stay."""
     annotator_study: AnnotatorStudySettings | None = None
     label_study: LabelStudySettings | None = None
+    phases: tuple[PhaseSettings, ...] = ()
+    """Where the experiment follows a paper: which of its figures and tables stand for what there."""
 
     @field_validator("distilled")
     @classmethod
@@ -193,6 +248,7 @@ class ExperimentSettings(Settings):
                     raise ValueError(f"mixes: no distilled source is called {name!r}{nearest(name, sources)}")
             _all_differ("sources of a mix", list(mix.sources))
             self.policy_of(mix)
+            self._check_mix_sizes(mix)
         _all_differ("mixes", [mix.name for mix in self.all_mixes])
         if self.label_study and self.label_study.source not in sources:
             raise ValueError(f"label_study: no distilled source is called {self.label_study.source!r}")
@@ -220,8 +276,21 @@ class ExperimentSettings(Settings):
 
     @property
     def all_mixes(self) -> tuple[MixSettings, ...]:
-        """`mixes`, or the one of all sources."""
-        return self.mixes or (MixSettings(sources=tuple(source.name for source in self.distilled)),)
+        """`mixes`, each with its amounts as so many mixes, or the one of all sources."""
+        mixes = self.mixes or (MixSettings(sources=tuple(source.name for source in self.distilled)),)
+        return tuple(each for mix in mixes for each in mix.by_amount)
+
+    def _check_mix_sizes(self, mix: MixSettings) -> None:
+        unknown = sorted(set(mix.sizes or ()) - set(self.original.sizes))
+        if unknown:
+            raise ValueError(f"mixes: {mix.name} names size {unknown[0]}, which is not one of original.sizes")
+        # said before anything is annotated; what selection and unusable answers leave is known only afterwards
+        samples = [source.sample for source in self.distilled if source.name in mix.sources]
+        drawn = sum(sample or 0 for sample in samples)
+        if mix.amount is not None and None not in samples and mix.amount > drawn:
+            raise ValueError(
+                f"mixes: {mix.name} asks for more sentences than the {drawn:,} that its sources' `sample` draws"
+            )
 
     def policy_of(self, mix: MixSettings) -> Policy | None:
         """The selection that a mix names. Raises ValueError for an unknown name, and for one that reads human labels
@@ -259,6 +328,12 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentSett
     annotators = configs_folder("annotators")
     named = {"annotator": annotators, "other_annotators.*": annotators, "selections.*": configs_folder("selection")}
     return load_settings(ExperimentSettings, path, overrides, named=named)
+
+
+def load_recorded(path: Path, overrides: Sequence[str] = ()) -> ExperimentSettings:
+    """The resolved settings that a run has saved. Those from before there were near duplicates have allowed them."""
+    before = re.search(r"^near_duplicates:", read_text(path), re.MULTILINE) is None
+    return load_experiment(path, (*(("near_duplicates.allow=true",) if before else ()), *overrides))
 
 
 def _all_differ(what: str, names: Sequence[str]) -> None:

@@ -57,11 +57,13 @@ def score_annotations(gold: Iterable[Path], annotated: Iterable[Path]) -> list[d
 
 
 def score_sources(settings: ExperimentSettings, folder: RunFolder) -> Mapping[str, list[dict[str, Any]]]:
-    """Score rows by distilled source, for the sources whose corpus carries human labels."""
-    return {
-        source.name: score_annotations(
-            [folder.hidden(source.name)], [folder.annotation(source.name) / "annotations.jsonl"]
-        )
+    """Score rows by distilled source, for the sources that are annotated and whose corpus carries human labels."""
+    pairs = {
+        source.name: (folder.hidden(source.name), folder.annotation(source.name) / "annotations.jsonl")
         for source in settings.distilled
-        if folder.hidden(source.name).exists()
+    }
+    return {
+        name: score_annotations([human], [annotated])
+        for name, (human, annotated) in pairs.items()
+        if human.exists() and annotated.exists()
     }

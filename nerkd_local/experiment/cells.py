@@ -62,6 +62,8 @@ def list_cells(settings: ExperimentSettings) -> list[Cell]:
                         size if "original" in regimen.sources else None,
                         seed,
                     )
+                    if cell.mix and mix.sizes and size not in mix.sizes:
+                        continue
                     cells.update(dict.fromkeys(_fold_cells(cell, size, settings)))
     return list(cells)
 
@@ -129,6 +131,8 @@ def check_grid(settings: ExperimentSettings, folder: RunFolder) -> None:
 _MAY_CHANGE: Any = {
     # more of the same grid, another name, the same files in another place (the trainer goes by their content)
     **dict.fromkeys(("name", "output", "data_root", "student", "regimens", "mixes", "seeds", "accelerate"), True),
+    # `prepare` goes by what it has done about duplicates; which phases a figure is of changes nothing
+    **dict.fromkeys(("near_duplicates", "allowed_duplicates", "phases"), True),
     # a selection that changed is other labels, by which the trainer goes
     **dict.fromkeys(("selections", "opinions"), True),
     **dict.fromkeys(("workers", "keep_students", "annotator_study", "label_study"), True),

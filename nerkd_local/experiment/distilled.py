@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from nerkd_local.annotate.ledger import is_usable
 from nerkd_local.config.experiment import ExperimentSettings, MixSettings
 from nerkd_local.corpus.jsonl import read_documents, write_documents
+from nerkd_local.corpus.splits import balanced_subsets
 from nerkd_local.errors import InputError
 from nerkd_local.experiment.calibrate import load_calibrations
 from nerkd_local.experiment.crossfit import OPINIONS, CrossFitSettings, cross_fit
@@ -23,10 +24,35 @@ def write_distilled(
 ) -> dict[str, int]:
     """Gather the sentences of each mix that students may learn from into one file; returns how many, by mix.
 
+    A mix of one amount has a subset of them, see `balanced_subsets`; the whole mix's file is beside it.
     Where a selection asks for the opinions of students, those are trained first. Raises InputError where `train` is
-    False and they are not there, and what `select_documents` raises.
+    False and they are not there, for an amount that there is not, and what `select_documents` raises.
     """
-    return {mix.name: _write_mix(mix, settings, folder, say, train) for mix in settings.all_mixes}
+    mixes = settings.all_mixes
+    whole = {mix.whole_name: mix for mix in mixes}
+    usable = {name: _write_mix(mix, settings, folder, say, train) for name, mix in whole.items()}
+    for name in whole:
+        _write_amounts([mix for mix in mixes if mix.whole_name == name], settings, folder)
+    return {mix.name: mix.amount or usable[mix.whole_name] for mix in mixes}
+
+
+def _write_amounts(mixes: Sequence[MixSettings], settings: ExperimentSettings, folder: RunFolder) -> None:
+    """Beside the file of a whole mix those of its amounts, each sentence in them in its order there."""
+    amounts = {mix.amount: mix for mix in mixes if mix.amount is not None}
+    if not amounts:
+        return
+    whole = folder.distilled(mixes[0].whole_name)
+    ids: dict[str, list[str]] = {source: [] for source in mixes[0].sources}
+    for document in read_documents(whole):
+        ids[document.id.partition("/")[0]].append(document.id)  # see `prepare`: an id begins with its source
+    try:
+        subsets = balanced_subsets(ids, amounts, settings.sample_seed)
+    except InputError as error:
+        what = "that may be learned from" if mixes[0].selection else "with a usable answer"
+        raise InputError(f"mixes: {mixes[0].whole_name}, of the sentences {what}: {error.problem}") from None
+    for amount, members in subsets.items():
+        chosen = (document for document in read_documents(whole) if document.id in members)
+        write_documents(folder.distilled(amounts[amount].name), chosen)
 
 
 def _write_mix(
@@ -36,19 +62,19 @@ def _write_mix(
     documents = DocumentFiles(*files)
     policy = settings.policy_of(mix)
     if policy is None:
-        return write_documents(folder.distilled(mix.name), filter(is_usable, documents))
-    say(f"select {mix.name}")
+        return write_documents(folder.distilled(mix.whole_name), filter(is_usable, documents))
+    say(f"select {mix.whole_name}")
     opinions = _opinions(mix, settings, folder, say, train) if needs_opinions(policy) else None
     calibration = load_calibrations(mix.sources, settings, folder) if needs_calibration(policy) else None
     blamed = files[0] if len(files) == 1 else None
     chosen, ledger = select_documents(documents, policy, opinions, calibration, path=blamed)
-    count = write_documents(folder.distilled(mix.name), chosen)
+    count = write_documents(folder.distilled(mix.whole_name), chosen)
     if not count:
         raise InputError(
             f"selections.{mix.selection} leaves no sentence of {'+'.join(mix.sources)}; ask for less of it"
         )
     account = {"policy": policy.model_dump(mode="json"), **ledger.to_json()}
-    write_json(folder.selection_ledger(mix.name), account)
+    write_json(folder.selection_ledger(mix.whole_name), account)
     say(describe_selection(account))
     return count
 

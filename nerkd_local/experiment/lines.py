@@ -44,11 +44,12 @@ class Line:
 def list_lines(settings: ExperimentSettings) -> list[Line]:
     """Every line of the table: sizes ascending, then mixes and regimens in the order of the settings."""
     cells = list_cells(settings)
-    return [
+    lines = [
         _line(regimen, mix, size, cells)
         for size in sorted(set(settings.original.sizes))
         for regimen, mix in dict.fromkeys((cell.regimen, cell.mix) for cell in cells)
     ]
+    return [line for line in lines if line.parts]  # a mix may be wanted beside some sizes only
 
 
 def line_counts(line: Line, seeds: Sequence[int], folder: RunFolder) -> Counts:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from nerkd_local.config.experiment import ExperimentSettings
 from nerkd_local.corpus.jsonl import read_documents
@@ -27,8 +28,15 @@ BASELINE = "original_only"
 """The regimen that differences are taken to: what the human labels alone give."""
 
 
-def result_rows(settings: ExperimentSettings, folder: RunFolder, results: Mapping[str, Any]) -> list[ResultRow]:
-    """One row for every line of the grid with a finished student."""
+Documents: TypeAlias = Callable[[int], npt.NDArray[np.int64]]
+"""The document of each sentence that a size's lines are scored on, as a number; shape (sentences,)."""
+
+
+def result_rows(
+    settings: ExperimentSettings, folder: RunFolder, results: Mapping[str, Any], documents: Documents | None = None
+) -> list[ResultRow]:
+    """One row for every line of the grid with a finished student. Without `documents`, the corpora say them."""
+    documents = documents or _documents_of(settings, folder)
     lines = list_lines(settings)
     baselines = {line.size: line for line in lines if line.regimen == BASELINE}
     rows = []
@@ -36,7 +44,7 @@ def result_rows(settings: ExperimentSettings, folder: RunFolder, results: Mappin
         seeds = line.finished(results)
         if not seeds:
             continue
-        groups = documents_of(evaluation_files(settings, folder, line.size))
+        groups = documents(line.size)
         difference = _difference(line, baselines.get(line.size), folder, results, groups)
         lenient = [_lenient_f1(line, seed, results) for seed in seeds]
         counts = line_counts(line, seeds, folder)
@@ -45,18 +53,19 @@ def result_rows(settings: ExperimentSettings, folder: RunFolder, results: Mappin
 
 
 def selection_rows(
-    settings: ExperimentSettings, folder: RunFolder, results: Mapping[str, Any]
+    settings: ExperimentSettings, folder: RunFolder, results: Mapping[str, Any], documents: Documents | None = None
 ) -> list[tuple[ResultRow, Selection]]:
     """With nested folds, what choosing the best regimen gives, by size; only where all students are there."""
     if settings.folds is None or not settings.folds.nested:
         return []
+    documents = documents or _documents_of(settings, folder)
     rows = []
     for size in sorted(set(settings.original.sizes)):
         lines = [line for line in list_lines(settings) if line.size == size]
         selection = select_regimen(lines, settings.folds.count, folder, results)
         if selection is None:
             continue
-        groups = documents_of(evaluation_files(settings, folder, size))
+        groups = documents(size)
         baseline = next((line for line in lines if line.regimen == BASELINE), None)
         difference = None
         if baseline is not None:
@@ -67,14 +76,17 @@ def selection_rows(
     return rows
 
 
-def labels_rows(settings: ExperimentSettings, folder: RunFolder, results: Mapping[str, Any]) -> list[LabelsRow]:
+def labels_rows(
+    settings: ExperimentSettings, folder: RunFolder, results: Mapping[str, Any], documents: Documents | None = None
+) -> list[LabelsRow]:
     """The label study: students on the same sentences with human and with LLM labels, by size."""
+    documents = documents or _documents_of(settings, folder)
     rows = []
     for labels, size, names in label_parts(settings):
         done = [name for name in names if name in results]
         if done:
             counts = _stack(folder, done)
-            interval = f1_interval(counts, groups=documents_of((folder.evaluation,)), seed=RESAMPLING_SEED)
+            interval = f1_interval(counts, groups=documents(size), seed=RESAMPLING_SEED)
             rows.append(
                 LabelsRow(
                     labels, size, len(done), interval.mean, interval.low, interval.high, tuple(_f1_of_each(counts))
@@ -109,6 +121,10 @@ def annotator_rows(settings: ExperimentSettings, folder: RunFolder) -> list[Anno
             )
         )
     return rows
+
+
+def _documents_of(settings: ExperimentSettings, folder: RunFolder) -> Documents:
+    return lambda size: documents_of(evaluation_files(settings, folder, size))
 
 
 def score_row(rows: Sequence[Mapping[str, Any]], mode: str) -> Mapping[str, Any]:

@@ -30,6 +30,7 @@ from nerkd_local.records import Document
 from nerkd_local.regimen.catalog import load_regimen
 from nerkd_local.regimen.plan import Plan, build_plan, save_plan
 from nerkd_local.settings import find_named, make_settings, save_settings
+from nerkd_local.software import describe_software
 from nerkd_local.train.evidence import as_trained
 from nerkd_local.train.folder import TrainFolder
 from nerkd_local.train.identity import run_fingerprints
@@ -77,6 +78,7 @@ def run_student(
     if earlier is not None:
         return earlier
     here = folder.student(student.name)
+    software = describe_software(_PACKAGES)  # now: what runs is what was there before training
     save_plan(plan, training.plan)
     save_settings(training, here / "train.yaml")
     if train is None:
@@ -93,6 +95,7 @@ def run_student(
         "examples": shown.examples,
         "passes": shown.passes,
         "cpu": describe_cpu(),
+        "made_with": software | _machine(here),
         "scores": scores,
     }
     # the result last: whoever finds it, after a kill as well, finds nothing left to do but to remove the weights
@@ -101,6 +104,15 @@ def run_student(
     write_json(here / _RESULT, result)
     _tidy(here, settings)
     return result
+
+
+def _machine(here: Path) -> dict[str, Any]:
+    """What a student may depend on to the last bit besides its inputs and software: threads, number format, device."""
+    from nerkd_local.student.device import pick_device_name
+
+    machine = TrainFolder(here).machine()
+    on_gpu = {"gpu": pick_device_name()} if machine.get("device") == "cuda" else {}
+    return machine | on_gpu
 
 
 def _tidy(here: Path, settings: StudentsSettings) -> None:
@@ -179,6 +191,7 @@ def _leave_for_twins(student: Student, result: dict[str, Any], folder: RunFolder
 
 
 _RESULT = "result.json"
+_PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy", "seqeval")
 _PREDICTIONS = "predictions-{}.jsonl"
 
 

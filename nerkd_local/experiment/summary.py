@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nerkd_local.annotate.ledger import describe
-from nerkd_local.config.experiment import ExperimentSettings, MixSettings
+from nerkd_local.config.experiment import ExperimentSettings, MixSettings, PhaseSettings
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.rows import score_row
 from nerkd_local.experiment.selection import Selection
@@ -42,7 +42,8 @@ def write_summary(
         f"seeds {', '.join(map(str, settings.seeds))}; scored on {_scored_on(settings, report)}; "
         f"{'; '.join(machines)}.",
         f"{len(original['also_in_evaluation']) + len(original['repeated']):,} original sentences stand in the "
-        f"evaluation corpus, or twice; {original['excluded']:,} were excluded.",
+        f"evaluation corpus, or twice{_near(original, report)}; {original['excluded']:,} were excluded.",
+        *_across_folds(report),
     ]
     if finished < wanted:
         lines.append(
@@ -58,12 +59,17 @@ def write_summary(
         lines += ["", "## The annotator by prompt and answer format", "", annotators_table(annotators).rstrip()]
     if labels:
         lines += ["", "## The same sentences with human and with LLM labels", "", labels_table(labels).rstrip()]
-    selected = [mix for mix in settings.all_mixes if mix.selection and folder.selection_ledger(mix.name).exists()]
+    selected = selected_mixes(settings, folder)
     if selected:
-        lines += ["", "## Selection", "", _selection_table(selected, folder).rstrip()]
+        headers, cells = selection_cells(selected, folder)
+        lines += ["", "## Selection", "", markdown_table(headers, cells, left=headers[:2]).rstrip()]
     lines += ["", "## Annotation"]
     for source in settings.distilled:
         lines += ["", *_describe_source(source.name, settings, folder, report, sources.get(source.name))]
+    if settings.phases:
+        lines += ["", "## What stands for what in the paper"]
+    for phase in settings.phases:
+        lines += ["", *_describe_phase(phase)]
     return "\n".join(lines) + "\n"
 
 
@@ -85,6 +91,30 @@ def _scored_on(settings: ExperimentSettings, report: Mapping[str, Any]) -> str:
     )
 
 
+def _near(part: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """Of one corpus; corpus files of an earlier version do not say (the report's section counts for itself)."""
+    near = report.get("near_duplicates")
+    if near is None:
+        return "; near duplicates were not looked for"
+    found = sum(not row["exact"] for row in part["duplicates"])
+    allowed = ", and were allowed" if near["allowed"] and found else ""
+    if "evaluation" in report:
+        whom = "a sentence of it"
+    elif part is report["original"]:
+        return ""  # scored by folds: see `_across_folds`
+    else:
+        whom = "one of those"
+    return f"; {found:,} more resemble {whom} (similarity {near['similarity']:g}){allowed}"
+
+
+def _across_folds(report: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{folds['near_across_folds']:,} of the {size} original sentences resemble one in another fold."
+        for size, folds in report.get("folds", {}).items()
+        if folds.get("near_across_folds")
+    ]
+
+
 def _describe_selection(row: ResultRow, selection: Selection) -> str:
     taken = Counter(f"{line.regimen} ({line.mix})" if line.mix else line.regimen for line in selection.chosen)
     choices = ", ".join(f"{name} {count} x" for name, count in taken.most_common())
@@ -94,16 +124,33 @@ def _describe_selection(row: ResultRow, selection: Selection) -> str:
     )
 
 
-def _selection_table(mixes: Sequence[MixSettings], folder: RunFolder) -> str:
-    """What became of the sentences and entities of each mix with a selection."""
-    headers = ["distilled source", "policy", *(f"{kind} {what}" for kind in KINDS for what in DECISIONS)]
+def selected_mixes(settings: ExperimentSettings, folder: RunFolder) -> list[MixSettings]:
+    """The mixes with a selection that was made, one of each whole mix."""
+    whole = {mix.whole_name: mix for mix in settings.all_mixes if mix.selection}
+    return [mix for name, mix in whole.items() if folder.selection_ledger(name).exists()]
+
+
+def selection_cells(
+    mixes: Sequence[MixSettings], folder: RunFolder
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """What became of the sentences and entities of each mix with a selection: headers and a row a mix."""
+    headers = ("distilled source", "policy", *(f"{kind} {what}" for kind in KINDS for what in DECISIONS))
     cells = []
     for mix in mixes:
-        ledger = read_json(folder.selection_ledger(mix.name))
+        ledger = read_json(folder.selection_ledger(mix.whole_name))
         policy = dict(ledger["policy"])
         words = [policy.pop("kind"), *(f"{name} {value}" for name, value in policy.items() if value is not None)]
-        cells.append((mix.name, ", ".join(words), *(f"{ledger[kind][what]:,}" for kind in KINDS for what in DECISIONS)))
-    return markdown_table(headers, cells, left=headers[:2])
+        counts = (f"{ledger[kind][what]:,}" for kind in KINDS for what in DECISIONS)
+        cells.append((mix.whole_name, ", ".join(words), *counts))
+    return headers, tuple(cells)
+
+
+def _describe_phase(phase: PhaseSettings) -> list[str]:
+    shown = ", ".join(f"`{what}`" for what in phase.shows)
+    lines = [f"**{phase.phase}**: {shown}. The paper: {phase.paper}"]
+    if phase.unstated:
+        lines += ["Not known here:", "", *(f"- {what}" for what in phase.unstated)]
+    return lines
 
 
 def _describe_source(
@@ -119,8 +166,8 @@ def _describe_source(
     )
     lines = [
         f"**{name}**, labelled by {annotator}: {len(drawn['also_in_evaluation']):,} of its sentences stand in the "
-        f"evaluation corpus, {len(drawn['also_in_original']):,} among the original ones; {drawn['excluded']:,} were "
-        "excluded.",
+        f"evaluation corpus, {len(drawn['also_in_original']):,} among the original ones{_near(drawn, report)}; "
+        f"{drawn['excluded']:,} were excluded.",
         describe(read_json(folder.annotation(name) / "ledger.json")),
     ]
     if scores is not None:

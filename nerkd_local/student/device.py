@@ -15,6 +15,12 @@ def pick_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def pick_device_name() -> str:
+    """What the maker calls `pick_device`: `NVIDIA A100-SXM4-40GB`; `cpu`."""
+    device = pick_device()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def pick_precision(wanted: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
     """What `auto` means on this device: bfloat16 autocast where hardware multiplies it, else float32.
 

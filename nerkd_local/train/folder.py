@@ -50,6 +50,14 @@ class TrainFolder:
             self.done.replace(self.trained)  # first: what says that the weights are there
         shutil.rmtree(self.student, ignore_errors=True)
 
+    def machine(self) -> dict[str, Any]:
+        """What a finished run was computed on and how: processes, threads, number format, kind of device."""
+        for path in (self.done, self.trained):
+            if path.is_file():
+                done = read_json(path)
+                return {name: done[name] for name in ("world_size", "threads", "precision", "device") if name in done}
+        return {}
+
     def weights_digest(self) -> str:
         """SHA-256 over the student's weights: names and contents of its safetensors files."""
         files = sorted(self.student.glob("*.safetensors"))

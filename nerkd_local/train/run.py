@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from nerkd_local.energy import Metering, add_joules
 from nerkd_local.errors import InterruptedRun
 from nerkd_local.files import write_json
 from nerkd_local.fingerprints import digest_json
@@ -58,7 +59,8 @@ def train(
         start = from_first_rank(accelerator, opening.start)
         if start == FINISHED:
             return folder
-        run = _Run(settings, folder, accelerator, opening, start, began, saved, stop)
+        metering = held.enter_context(Metering(None if accelerator.is_main_process else ()))
+        run = _Run(settings, folder, accelerator, opening, start, began, metering, saved, stop)
         steps = len(opening.plan.steps)
         done = (
             start
@@ -95,6 +97,7 @@ class _Run:
         opening: Opening,
         start: int,
         began: float,
+        metering: Metering,
         saved: Callable[[int], None],
         stop: Callable[[], bool],
     ) -> None:
@@ -108,7 +111,8 @@ class _Run:
             "precision": pick_precision(settings.precision, accelerator.device),
             "device": accelerator.device.type,
         }
-        self.began = began
+        self.began, self._metering = began, metering
+        self._metered_before: dict[str, float] | None = None
         self.saved = saved
         loaded, checkpoint = together(accelerator, lambda: load_parts(settings, opening.plan, folder, start))
         self.model, self.tokenizer, self.vocabulary, self.table = loaded.student
@@ -119,6 +123,7 @@ class _Run:
         if checkpoint is not None:
             restore_state(checkpoint, self.model, optimizer, self.names, self.vocabulary, self.table)
             self.began -= checkpoint.meta["wall_s"]
+            self._metered_before = checkpoint.meta.get("energy_j", {})
             self._tell_changes(checkpoint.meta["machine"])
         if loaded.dropout.draws and self.first:
             tell("this encoder drops out by itself: the weights will depend on the number of processes")
@@ -185,6 +190,7 @@ class _Run:
                     "fingerprints": self.fingerprints,
                     "machine": self.machine,
                     "wall_s": time.monotonic() - self.began,
+                    **self._energy(),
                 },
                 keep=self.settings.keep_checkpoints,
                 spare=self.folder.evaluations.best(),
@@ -260,9 +266,17 @@ class _Run:
                     "ranks": ranks,
                     **self.machine,
                     "wall_s": round(time.monotonic() - self.began, 3),
+                    **self._energy(),
                 },
             )
         accelerator.wait_for_everyone()
+
+    def _energy(self) -> dict[str, dict[str, float]]:
+        """Joules by meter of this rank's machine, what a checkpoint had counted included; nothing without a meter."""
+        self._metering.look()
+        joules = self._metering.joules
+        joules = joules if self._metered_before is None else add_joules(self._metered_before, joules)
+        return {"energy_j": joules} if joules else {}
 
     def _facts(self, kept: int) -> CardFacts:
         """`kept`: after how many steps the student's weights are."""

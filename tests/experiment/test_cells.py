@@ -128,3 +128,75 @@ def test_another_annotator_has_the_same_labels(settings: ExperimentSettings) -> 
     other = settings.annotator.model_dump() | {"labels": {"PER": "people"}}
     with pytest.raises(ValidationError, match=r"other_annotators\.b has other labels than the annotator"):
         changed(settings, other_annotators={"b": other})
+
+
+AMOUNTS = [{"sources": ["news", "texts"], "amounts": ["all", 6, 2], "sizes": [10]}]
+
+
+def test_each_amount_is_a_mix_of_its_own_beside_the_sizes_it_is_wanted_with(settings: ExperimentSettings) -> None:
+    settings = changed(settings, regimens=THREE, mixes=AMOUNTS)
+    assert [(mix.name, mix.amount) for mix in settings.all_mixes] == [
+        ("news+texts=2", 2),
+        ("news+texts=6", 6),
+        ("news+texts", None),
+    ]
+    names = [cell.name for cell in list_cells(settings)]
+    # a student that reads no distilled labels has every size, one that reads no human ones is beside none
+    assert names[:4] == [
+        "original_only-n5-seed0",
+        "original_only-n10-seed0",
+        "distilled_only-news+texts=2-seed0",
+        "mixed-n10-news+texts=2-seed0",
+    ]
+    assert names[4:] == [
+        "distilled_only-news+texts=6-seed0",
+        "mixed-n10-news+texts=6-seed0",
+        "distilled_only-news+texts-seed0",
+        "mixed-n10-news+texts-seed0",
+    ]
+    folder = RunFolder(settings.output)
+    files = {student_of(cell, settings, folder).distilled for cell in list_cells(settings)}
+    assert files == {None, *(folder.distilled(f"news+texts{end}") for end in ("=2", "=6", ""))}
+    assert {(line.size, line.regimen) for line in list_lines(settings) if line.regimen == "mixed"} == {(10, "mixed")}
+
+
+def test_without_amounts_the_grid_is_what_it_was(settings: ExperimentSettings) -> None:
+    plain = changed(settings, regimens=THREE, mixes=[{"sources": ["news", "texts"]}])
+    assert [mix.name for mix in plain.all_mixes] == ["news+texts"]
+    assert list_cells(plain) == list_cells(changed(settings, regimens=THREE))
+    everything = [{"sources": ["news", "texts"], "amounts": ["all"]}]
+    assert list_cells(changed(settings, regimens=THREE, mixes=everything)) == list_cells(plain)
+
+
+def test_a_mix_beside_some_sizes_only_leaves_the_choice_on_inner_folds_to_the_others(
+    settings: ExperimentSettings,
+) -> None:
+    mixes = [{"sources": ["news", "texts"], "sizes": [9]}]
+    original = {"corpus": {"path": "train.conll"}, "sizes": [9, 12]}
+    settings = changed(settings, regimens=THREE, evaluation=None, folds={"count": 4}, original=original, mixes=mixes)
+    assert [(line.size, line.regimen) for line in list_lines(settings)] == [
+        (9, "original_only"),
+        (9, "distilled_only"),
+        (9, "mixed"),
+        (12, "original_only"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mix", "problem"),
+    [
+        ({"sources": ["news"], "amounts": [21]}, r"news=21 asks for more sentences than the 20 that its sources'"),
+        ({"sources": ["news"], "amounts": [0]}, "greater than or equal to 1"),
+        ({"sources": ["news"], "amounts": []}, "at least 1 item"),
+        ({"sources": ["news"], "amounts": ["most"]}, "'all'"),
+        ({"sources": ["news"], "sizes": [7]}, "news names size 7, which is not one of original.sizes"),
+    ],
+)
+def test_amounts_that_cannot_be(settings: ExperimentSettings, mix: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        changed(settings, mixes=[mix])
+
+
+def test_two_mixes_of_the_same_sources_and_amount_are_refused(settings: ExperimentSettings) -> None:
+    with pytest.raises(ValidationError, match="two mixes have the same name"):
+        changed(settings, mixes=[{"sources": ["news"], "amounts": [5, "all"]}, {"sources": ["news"]}])

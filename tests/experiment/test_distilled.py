@@ -22,7 +22,7 @@ from nerkd_local.experiment.crossfit import CrossFitSettings
 from nerkd_local.experiment.distilled import write_distilled
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.prepare import demonstration_ids, prepare
-from nerkd_local.experiment.summary import _selection_table
+from nerkd_local.experiment.summary import selected_mixes, selection_cells
 from nerkd_local.files import read_json
 from nerkd_local.records import Document, Span, from_words
 from nerkd_local.select.opinions import Opinion
@@ -84,12 +84,13 @@ def test_each_mix_has_its_labels_and_their_account(settings: ExperimentSettings)
     ]
     assert not folder.selection_ledger("news").exists()
     assert read_json(folder.selection_ledger("news~sure"))["policy"]["entity"] == 0.5
-    table = _selection_table(settings.all_mixes[1:], folder)
-    assert [cell.strip() for cell in table.splitlines()[-1].split("|")][1:-1] == [
+    headers, (cells,) = selection_cells(selected_mixes(settings, folder), folder)
+    assert cells == (
         "news~sure",
         "threshold, confidence annotator, entity 0.5, sentence 0.0, sentence_by mean",
         *("9", "0", "10", "1", "9", "0", "10", "0"),
-    ]
+    )
+    assert len(headers) == len(cells)
 
 
 def test_students_are_asked_for_their_opinions_on_the_sources_usable_sentences(
@@ -198,3 +199,59 @@ def test_a_policy_may_be_named_and_changed(tmp_path: Path) -> None:
         "disagreements": 1,
         "student_confidence": 0.5,
     }
+
+
+def both_annotated(settings: ExperimentSettings) -> RunFolder:
+    """19 usable sentences of news, and as many of the texts' as there are."""
+    folder = annotate(settings)
+    write_documents(folder.annotation("texts") / "annotations.jsonl", read_documents(folder.unlabelled("texts")))
+    return folder
+
+
+def test_amounts_nest_in_the_whole_mix_and_have_their_share_of_each_source(settings: ExperimentSettings) -> None:
+    plain = changed(settings)
+    folder = both_annotated(plain)
+    counts = write_distilled(plain, folder, lambda line: None)
+    before = folder.distilled("news+texts").read_bytes()
+    texts = counts["news+texts"] - 19
+    assert texts == 1
+    amounts = changed(settings, mixes=[{"sources": ["news", "texts"], "amounts": [10, 11, "all"]}])
+    assert write_distilled(amounts, folder, lambda line: None) == {
+        "news+texts=10": 10,
+        "news+texts=11": 11,
+        "news+texts": 20,
+    }
+    assert folder.distilled("news+texts").read_bytes() == before
+    whole, eleven, ten = (list(read_documents(folder.distilled(f"news+texts{end}"))) for end in ("", "=11", "=10"))
+    # in the order of the whole file, each inside the next
+    assert [document for document in whole if document in eleven] == eleven
+    assert [document for document in eleven if document in ten] == ten
+    # one in twenty is the text's, in the middle: at 1 of 1, after ten sentences of news, which are up to 19/19
+    assert [sum(each.id.startswith("texts/") for each in documents) for documents in (ten, eleven)] == [0, 1]
+
+
+def test_amounts_are_taken_after_selection_which_is_done_and_told_once(settings: ExperimentSettings) -> None:
+    whole_sentences = {"kind": "threshold", "sentence": 0.5}
+    mix = {"sources": ["news"], "selection": "sure", "amounts": [3, 5]}
+    settings = changed(settings, selections={"sure": whole_sentences}, mixes=[mix])
+    folder = annotate(settings)
+    said: list[str] = []
+    assert write_distilled(settings, folder, said.append) == {"news~sure=3": 3, "news~sure=5": 5}
+    assert sum(line.startswith("select") for line in said) == 1
+    whole = {document.id for document in read_documents(folder.distilled("news~sure"))}
+    chosen = {document.id for document in read_documents(folder.distilled("news~sure=5"))}
+    assert (len(whole), len(chosen & whole)) == (9, 5)
+    assert folder.selection_ledger("news~sure").exists()
+    assert not folder.selection_ledger("news~sure=3").exists()
+    too_many = changed(settings, selections={"sure": whole_sentences}, mixes=[mix | {"amounts": [10]}])
+    with pytest.raises(
+        InputError, match=r"mixes: news~sure, of the sentences that may be learned from: .* 10 .* are 9"
+    ):
+        write_distilled(too_many, folder, lambda line: None)
+
+
+def test_an_amount_beyond_the_usable_answers_is_refused(settings: ExperimentSettings) -> None:
+    settings = changed(settings, mixes=[{"sources": ["news"], "amounts": [20]}])
+    folder = annotate(settings)
+    with pytest.raises(InputError, match=r"mixes: news, of the sentences with a usable answer: .* 20 .* are 19"):
+        write_distilled(settings, folder, lambda line: None)

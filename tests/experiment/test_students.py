@@ -6,11 +6,14 @@ import json
 from html import unescape
 from pathlib import Path
 
+import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
+from nerkd_local import __version__
 from nerkd_local.config.experiment import ExperimentSettings
 from nerkd_local.corpus.jsonl import write_documents
+from nerkd_local.experiment import students
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.students import Student, run_student
 from nerkd_local.files import read_json
@@ -110,6 +113,20 @@ def test_a_student_that_is_kept_has_a_card_with_its_scores_and_its_twin_has_one_
         assert verify_run(load_settings(TrainSettings, name / "train.yaml", [])).problems == []
 
 
+def test_a_result_names_the_software_that_was_there_before_training(
+    experiment: ExperimentSettings, student: Student, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = {"commit": "first"}
+    monkeypatch.setattr(students, "describe_software", lambda packages: dict(there))
+
+    def train_and_commit(student: Student, settings: TrainSettings) -> None:
+        there["commit"] = "second"
+        train(settings)
+
+    result = run_student(student, experiment.students, RunFolder(experiment.output), train_and_commit)
+    assert result["made_with"]["commit"] == "first"
+
+
 def test_a_student_that_is_not_kept_leaves_its_scores_and_its_ledger(
     experiment: ExperimentSettings, student: Student
 ) -> None:
@@ -117,6 +134,12 @@ def test_a_student_that_is_not_kept_leaves_its_scores_and_its_ledger(
     result = run_student(student, experiment.students.model_copy(update={"keep_students": False}), folder, train_here)
     here = folder.student("linear")
     assert read_json(here / "result.json") == result
+    made_with = result["made_with"]
+    assert (made_with["nerkd-local"], made_with["numpy"]) == (__version__, np.__version__)
+    machine = ("world_size", "threads", "precision", "device")
+    assert {name: made_with[name] for name in machine} == {
+        name: value for name, value in read_json(here / "trained.json").items() if name in machine
+    }
     assert not (here / "student").exists()
     findings = verify_run(load_settings(TrainSettings, here / "train.yaml", []))
     assert findings.problems == []

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from nerkd_local.energy import Found
 from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.files import read_json
 from nerkd_local.records import from_words
@@ -225,3 +226,43 @@ def test_processes_that_did_not_join_are_an_error(
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match="the launcher started 2 processes and this one sees 1"):
         train(make_settings())
+
+
+class CountingMeter:
+    """A joule more whenever it is read."""
+
+    range_joules = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.joules = 0.0
+
+    def read(self) -> float | None:
+        self.joules += 1
+        return self.joules
+
+
+def test_energy_is_counted_over_interruptions_and_changes_nothing_else(
+    make_settings: SettingsMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(make_settings(output="whole"))
+    assert "energy_j" not in read_json(whole.done)
+    monkeypatch.setattr("nerkd_local.energy.find_meters", lambda: Found((CountingMeter("a"), CountingMeter("b")), ()))
+    with pytest.raises(InterruptedRun):
+        train(make_settings(output="parts"), stop=StopAfter(3))
+    monkeypatch.setattr("nerkd_local.energy.find_meters", lambda: Found((CountingMeter("b"), CountingMeter("c")), ()))
+    parts = train(make_settings(output="parts"))
+    done = read_json(parts.done)
+    # only b counted both parts: once for the checkpoint, once for the end
+    assert done["energy_j"] == {"b": 2.0}
+    assert done["fingerprint"] == read_json(whole.done)["fingerprint"]
+    assert_same_weights(whole, parts)
+
+
+def test_energy_that_only_a_later_part_counted_is_not_the_whole_runs(
+    make_settings: SettingsMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InterruptedRun):
+        train(make_settings(), stop=StopAfter(3))
+    monkeypatch.setattr("nerkd_local.energy.find_meters", lambda: Found((CountingMeter("a"),), ()))
+    assert "energy_j" not in read_json(train(make_settings()).done)

