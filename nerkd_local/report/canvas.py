@@ -4,6 +4,7 @@ the top left corner of the page."""
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,7 +37,12 @@ _READING_CHARACTER_IN, _KEY_CHARACTER_IN, _CAPTION_CHARACTER_IN = (
     0.0645,
 )  # mean widths, with room to spare
 _STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
+    # DejaVu Sans comes with matplotlib: the same picture on every machine. The others are what an SVG is shown with
+    # where it is not installed: Verdana is as wide
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Helvetica", "Arial"],
+    "svg.fonttype": "none",  # text stays text: to be searched, copied and read out
+    "svg.hashsalt": "nerkd",  # names of parts are random otherwise
     "font.size": 9.5,
     "text.color": TEXT,
     "text.parse_math": False,  # a $ in a caption is a dollar
@@ -61,10 +67,14 @@ class Mark:
 
 @contextmanager
 def page(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """A white figure to draw on; it is written to `path` as a PNG when the block ends without an error.
+    """A white figure to draw on; it is written to `path`, as PNG or SVG by its suffix, when the block ends without an
+    error.
 
-    The same drawing gives the same bytes under one matplotlib version, whatever the user's own settings.
+    The same drawing gives the same bytes under one matplotlib version, whatever the user's own settings. An SVG file
+    has its text as text, no date, and asks for nothing from outside. Raises ValueError for another suffix.
     """
+    if path.suffix not in _WRITERS:
+        raise ValueError(f"{path}: figures are written as {' and '.join(_WRITERS)}")
     import matplotlib.style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -74,9 +84,26 @@ def page(path: Path, width: float, height: float) -> Iterator[Figure]:
         figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
         FigureCanvasAgg(figure)
         yield figure
-        stream = io.BytesIO()
-        figure.savefig(stream, format="png", metadata={"Software": None})
-    write_bytes(path, stream.getvalue())
+        content = _WRITERS[path.suffix](figure)
+    write_bytes(path, content)
+
+
+def _png(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def _svg(figure: Figure) -> bytes:
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    # what names the document type is an address on the web, and a control character in a name is no XML
+    return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", _DOCTYPE.sub("", stream.getvalue())).encode("utf-8")
+
+
+_WRITERS = {".png": _png, ".svg": _svg}
+_DOCTYPE = re.compile(r"<!DOCTYPE[^>]*>\n?")
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:

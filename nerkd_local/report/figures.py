@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,26 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nerkd_local.report.canvas import (
-    FAINT,
-    HUMAN,
-    KINDS,
-    LLM,
-    MARGIN_IN,
-    NARROWEST,
-    PAGE_IN,
-    QUIET,
-    TEXT,
-    Heading,
-    Mark,
-    add_axes,
-    caption_height,
-    caption_lines,
-    page,
-    shorten,
-    write_caption,
-    write_text,
-)
+from nerkd_local.report import canvas
 from nerkd_local.report.rows import ResultRow
 
 if TYPE_CHECKING:
@@ -55,7 +37,7 @@ def regimen_figure(
     annotator_f1: float | None = None,
     level: float = 0.95,
 ) -> None:
-    """Draw the results as one PNG: a panel a size of the human-labelled set, in it one line a regimen and mix.
+    """Draw the results as one PNG or SVG: a panel a size of the human-labelled set, in it one line a regimen and mix.
 
     Regimens have the same place in all panels, the best on top (by F1 with its best mix, on average over the sizes),
     and panels the same F1 axis. A mark for the mean F1 with its interval and number, by colour and shape for each
@@ -72,30 +54,30 @@ def regimen_figure(
         raise ValueError("no results to draw")
     grid = _Grid(tuple(rows))
     panels = len(grid.sizes)
-    width = PAGE_IN + _MORE_IN * max(0, panels - _USUAL_PANELS)
-    names = [shorten(name, _NAME_CHARACTERS) for name in grid.regimens]
-    left = max(1.1, MARGIN_IN + 0.1 + _NAME_CHARACTER_IN * max(map(len, names)))
+    width = canvas.PAGE_IN + _MORE_IN * max(0, panels - _USUAL_PANELS)
+    names = [canvas.shorten(name, _NAME_CHARACTERS) for name in grid.regimens]
+    left = max(1.1, canvas.MARGIN_IN + 0.1 + _NAME_CHARACTER_IN * max(map(len, names)))
     strips_in = 2.3 if panels == 1 else 1.75
-    strips_left = width - MARGIN_IN + 0.1 - strips_in
+    strips_left = width - canvas.MARGIN_IN + 0.1 - strips_in
     panel_in = (strips_left - 0.15 - left) / panels
     low, high = _range(grid, annotator_f1)
-    scores = Heading("Strict F1", _reading(grid, level, low), _key(grid), strips_left - 0.3 - left)
-    shares = Heading(
+    scores = canvas.Heading("Strict F1", _reading(grid, level, low), _key(grid), strips_left - 0.3 - left)
+    shares = canvas.Heading(
         "What training sees",
         "share of each source",
-        [Mark("distilled", LLM, "s"), Mark("original", HUMAN, "s")],
+        [canvas.Mark("distilled", canvas.LLM, "s"), canvas.Mark("original", canvas.HUMAN, "s")],
         strips_in,
     )
     headings_in = max(scores.height, shares.height)
     top = headings_in + 0.3 + (0.0 if annotator_f1 is None else 0.17)
     tall = sum(grid.heights)
-    lines = caption_lines(caption, width)
-    with page(path, width, top + tall + caption_height(lines)) as figure:
+    lines = canvas.caption_lines(caption, width)
+    with canvas.page(path, width, top + tall + canvas.caption_height(lines)) as figure:
         scores.draw(figure, left)
         shares.draw(figure, strips_left)
         for number, size in enumerate(grid.sizes):
             at = left + number * panel_in
-            axes = add_axes(figure, at, top, panel_in - _NUMBER_IN, tall)
+            axes = canvas.add_axes(figure, at, top, panel_in - _NUMBER_IN, tall)
             _draw_grid(axes, grid)
             axes.set_xlim(low, high)
             ticks = int((panel_in - _NUMBER_IN) / 0.45)
@@ -106,9 +88,11 @@ def regimen_figure(
             if annotator_f1 is not None:
                 _draw_annotator(axes, annotator_f1)
             _draw_scores(axes, grid, size)
-            write_text(figure, _panel_title(size, panels), at, headings_in + 0.2, size=9.5, color=TEXT, bold=True)
-        _draw_strips(add_axes(figure, strips_left, top, strips_in, tall), schedules, grid)
-        write_caption(figure, lines)
+            canvas.write_text(
+                figure, _panel_title(size, panels), at, headings_in + 0.2, size=9.5, color=canvas.TEXT, bold=True
+            )
+        _draw_strips(canvas.add_axes(figure, strips_left, top, strips_in, tall), schedules, grid)
+        canvas.write_caption(figure, lines)
 
 
 @dataclass(frozen=True)
@@ -132,15 +116,13 @@ class _Grid:
 
     @cached_property
     def mixes(self) -> list[str]:
-        return sorted({row.mix for row in self.rows if row.mix is not None})
+        return sorted({row.mix for row in self.rows if row.mix is not None}, key=_by_number)
 
     @cached_property
     def levels(self) -> dict[str, list[str | None]]:
         """By regimen, the mixes it has, first none at all."""
         return {
-            name: sorted(
-                {row.mix for row in self.rows if row.regimen == name}, key=lambda mix: (mix is not None, mix or "")
-            )
+            name: sorted({row.mix for row in self.rows if row.regimen == name}, key=lambda mix: _by_number(mix or ""))
             for name in self.regimens
         }
 
@@ -163,7 +145,7 @@ class _Grid:
 
     def look(self, mix: str | None) -> tuple[str, str]:
         """Colour and shape; from the thirteenth mix on they return."""
-        return (HUMAN, "o") if mix is None else KINDS[self.mixes.index(mix) % len(KINDS)]
+        return (canvas.HUMAN, "o") if mix is None else canvas.KINDS[self.mixes.index(mix) % len(canvas.KINDS)]
 
 
 def _reading(grid: _Grid, level: float, low: float) -> str:
@@ -177,13 +159,13 @@ def _reading(grid: _Grid, level: float, low: float) -> str:
     return ", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts)
 
 
-def _key(grid: _Grid) -> list[Mark]:
+def _key(grid: _Grid) -> list[canvas.Mark]:
     marks = []
     without = {row.regimen for row in grid.rows if row.mix is None}
     if without:
         label = BASELINE if without == {BASELINE} else "no distilled labels"
-        marks.append(Mark(label, HUMAN, "o", "-" if BASELINE in without else ""))
-    marks += [Mark(f"distilled: {shorten(mix, 40)}", *grid.look(mix)) for mix in grid.mixes]
+        marks.append(canvas.Mark(label, canvas.HUMAN, "o", "-" if BASELINE in without else ""))
+    marks += [canvas.Mark(f"distilled: {canvas.shorten(mix, 40)}", *grid.look(mix)) for mix in grid.mixes]
     return marks
 
 
@@ -199,7 +181,7 @@ def _range(grid: _Grid, annotator_f1: float | None) -> tuple[float, float]:
     if annotator_f1 is not None:
         shown.append(annotator_f1)
     low, high = min(shown), max(shown)
-    room = max(0.05 * (high - low), (NARROWEST - (high - low)) / 2)
+    room = max(0.05 * (high - low), (canvas.NARROWEST - (high - low)) / 2)
     return low - room, high + room
 
 
@@ -208,7 +190,7 @@ def _draw_grid(axes: Axes, grid: _Grid) -> None:
     axes.set_ylim(grid.borders[-1], 0)
     axes.set_yticks([])
     for border in grid.borders:
-        axes.axhline(border, color=FAINT, linewidth=0.8, zorder=0, clip_on=False)
+        axes.axhline(border, color=canvas.FAINT, linewidth=0.8, zorder=0, clip_on=False)
 
 
 def _draw_scores(axes: Axes, grid: _Grid, size: int | None) -> None:
@@ -249,7 +231,7 @@ def _draw_scores(axes: Axes, grid: _Grid, size: int | None) -> None:
 
 
 def _draw_annotator(axes: Axes, f1: float) -> None:
-    axes.axvline(f1, color=TEXT, linewidth=1, dashes=(4, 3), zorder=1)
+    axes.axvline(f1, color=canvas.TEXT, linewidth=1, dashes=(4, 3), zorder=1)
     axes.annotate(
         f"annotator {f1:.3f}",
         (f1, 1),
@@ -258,7 +240,7 @@ def _draw_annotator(axes: Axes, f1: float) -> None:
         textcoords="offset points",
         ha="center",
         fontsize=8.5,
-        color=QUIET,
+        color=canvas.QUIET,
     )
 
 
@@ -277,5 +259,10 @@ def _draw_strips(axes: Axes, schedules: Mapping[str, Sequence[float]], grid: _Gr
         # each share holds for its stretch of training: stairs, so that a step is upright
         border = np.append(shares, shares[-1:]) * -_STRIP_IN + floor
         moments = np.linspace(0, 1, len(border))
-        axes.fill_between(moments, floor, border, step="post", color=LLM, linewidth=0)
-        axes.fill_between(moments, border, ceiling, step="post", color=HUMAN, linewidth=0)
+        axes.fill_between(moments, floor, border, step="post", color=canvas.LLM, linewidth=0)
+        axes.fill_between(moments, border, ceiling, step="post", color=canvas.HUMAN, linewidth=0)
+
+
+def _by_number(mix: str) -> list[str | int]:
+    """What mixes are sorted by: amounts as the numbers that they are, so that 250 comes before 1000."""
+    return [int(part) if number % 2 else part for number, part in enumerate(re.split(r"(\d+)", mix))]

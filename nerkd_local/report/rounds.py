@@ -7,19 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from nerkd_local.report.canvas import (
-    LLM,
-    MARGIN_IN,
-    PAGE_IN,
-    TEXT,
-    Heading,
-    add_axes,
-    caption_height,
-    caption_lines,
-    open_f1_axis,
-    page,
-    write_caption,
-)
+from nerkd_local.report import canvas
 from nerkd_local.report.tables import NOTHING, markdown_table
 
 _CURVE_IN, _LEFT_IN, _RIGHT_IN = 2.9, 1.0, 0.9
@@ -87,7 +75,7 @@ def rounds_table(rows: Sequence[RoundRow], *, minutes: str, level: float = 0.95)
 
 
 def rounds_figure(rows: Sequence[RoundRow], path: Path, caption: str, *, minutes: str, level: float = 0.95) -> None:
-    """Draw F1 against the minutes that all rounds so far took as a PNG; a mark a round, with its number.
+    """Draw F1 against the minutes that all rounds so far took as PNG or SVG; a mark a round, with its number.
 
     The same rows give the same bytes under one matplotlib version. Raises ValueError without rows.
     """
@@ -95,22 +83,31 @@ def rounds_figure(rows: Sequence[RoundRow], path: Path, caption: str, *, minutes
         raise ValueError("no rounds to draw")
     several = any(len(row.f1_seeds) > 1 for row in rows)
     reading = f"mark: mean of a round, line: {level:.0%} interval" + (", points: single seeds" if several else "")
-    heading = Heading("Strict F1 by what was spent", reading, (), PAGE_IN - _LEFT_IN - MARGIN_IN)
-    lines = caption_lines(caption)
+    heading = canvas.Heading("Strict F1 by what was spent", reading, (), canvas.PAGE_IN - _LEFT_IN - canvas.MARGIN_IN)
+    lines = canvas.caption_lines(caption)
     top = heading.height + 0.15
-    with page(path, PAGE_IN, top + _CURVE_IN + 0.2 + caption_height(lines)) as figure:
+    with canvas.page(path, canvas.PAGE_IN, top + _CURVE_IN + 0.2 + canvas.caption_height(lines)) as figure:
         heading.draw(figure, _LEFT_IN)
-        axes = add_axes(figure, _LEFT_IN, top, PAGE_IN - _LEFT_IN - _RIGHT_IN, _CURVE_IN)
+        axes = canvas.add_axes(figure, _LEFT_IN, top, canvas.PAGE_IN - _LEFT_IN - _RIGHT_IN, _CURVE_IN)
         spent = [sum(row.minutes for row in rows[: number + 1]) for number in range(len(rows))]
-        axes.plot(spent, [row.f1[0] for row in rows], color=LLM, linewidth=1.2, alpha=0.8, zorder=2)
+        axes.plot(spent, [row.f1[0] for row in rows], color=canvas.LLM, linewidth=1.2, alpha=0.8, zorder=2)
         for x, row in zip(spent, rows, strict=True):
-            axes.plot([x, x], row.f1[1:], color=LLM, linewidth=2, solid_capstyle="round", zorder=3)
-            axes.plot(x, row.f1[0], "s", color=LLM, markersize=7, markeredgecolor=TEXT, markeredgewidth=0.8, zorder=4)
+            axes.plot([x, x], row.f1[1:], color=canvas.LLM, linewidth=2, solid_capstyle="round", zorder=3)
+            axes.plot(
+                x,
+                row.f1[0],
+                "s",
+                color=canvas.LLM,
+                markersize=7,
+                markeredgecolor=canvas.TEXT,
+                markeredgewidth=0.8,
+                zorder=4,
+            )
             if len(row.f1_seeds) > 1:
-                axes.plot([x] * len(row.f1_seeds), row.f1_seeds, "o", color=TEXT, markersize=2.5, zorder=5)
+                axes.plot([x] * len(row.f1_seeds), row.f1_seeds, "o", color=canvas.TEXT, markersize=2.5, zorder=5)
             label = f"round {row.round}: {row.f1[0]:.3f}"
             axes.annotate(label, (x, row.f1[0]), xytext=(9, 3), textcoords="offset points", fontsize=8.5)
         axes.set_xlabel(f"{minutes}-minutes, all rounds so far")
         axes.set_xlim(0, max(spent[-1], 0.1) * 1.06)
-        open_f1_axis(axes)
-        write_caption(figure, lines)
+        canvas.open_f1_axis(axes)
+        canvas.write_caption(figure, lines)

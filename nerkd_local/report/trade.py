@@ -7,24 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nerkd_local.report.canvas import (
-    FAINT,
-    HUMAN,
-    LLM,
-    MARGIN_IN,
-    PAGE_IN,
-    QUIET,
-    TEXT,
-    Heading,
-    Mark,
-    add_axes,
-    caption_height,
-    caption_lines,
-    page,
-    shorten,
-    write_caption,
-    write_text,
-)
+from nerkd_local.report import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +31,7 @@ class TradePoint:
 
 
 def trade_figure(points: Sequence[TradePoint], path: Path, caption: str) -> None:
-    """Draw F1 against output tokens a sentence as a PNG: a numbered point a candidate, named in a list beside it.
+    """Draw F1 against output tokens a sentence as PNG or SVG: a numbered point a candidate, named in a list beside it.
 
     The order of `points` numbers them. Those that were tried on fewer sentences than the first have another colour
     and no interval: their F1 is that of another, smaller sample. Raises ValueError without points.
@@ -56,27 +39,36 @@ def trade_figure(points: Sequence[TradePoint], path: Path, caption: str) -> None
     if not points:
         raise ValueError("no candidates to draw")
     most = points[0].sentences
-    lines = caption_lines(caption)
+    lines = canvas.caption_lines(caption)
     whole = any(point.sentences < most for point in points)
-    key = [Mark(f"on all {most:,} sentences, with 95% interval", HUMAN, "o")]
-    key += [Mark("dropped out on fewer", LLM, "o")] if whole else []
-    heading = Heading("F1 against what an answer costs", "up and to the left is better", key, PAGE_IN - 2 * MARGIN_IN)
+    key = [canvas.Mark(f"on all {most:,} sentences, with 95% interval", canvas.HUMAN, "o")]
+    key += [canvas.Mark("dropped out on fewer", canvas.LLM, "o")] if whole else []
+    heading = canvas.Heading(
+        "F1 against what an answer costs", "up and to the left is better", key, canvas.PAGE_IN - 2 * canvas.MARGIN_IN
+    )
     listed = points[:_LISTED]
     tall = max(3.6, _LINE_IN * (len(listed) + 1) + 0.2)
     left, top = 0.85, heading.height + 0.1
-    wide = PAGE_IN - left - _LISTED_IN - MARGIN_IN
-    with page(path, PAGE_IN, top + tall + 0.25 + caption_height(lines)) as figure:
-        heading.draw(figure, MARGIN_IN)
-        axes = add_axes(figure, left, top, wide, tall)
-        axes.grid(axis="both", color=FAINT)
+    wide = canvas.PAGE_IN - left - _LISTED_IN - canvas.MARGIN_IN
+    with canvas.page(path, canvas.PAGE_IN, top + tall + 0.25 + canvas.caption_height(lines)) as figure:
+        heading.draw(figure, canvas.MARGIN_IN)
+        axes = canvas.add_axes(figure, left, top, wide, tall)
+        axes.grid(axis="both", color=canvas.FAINT)
         axes.set_xlabel("output tokens a sentence")
         axes.set_ylabel("strict F1")
         for point in reversed(points):
             final = point.sentences == most
             if final:
-                axes.plot([point.tokens] * 2, [point.f1_low, point.f1_high], color=HUMAN, linewidth=1.2, alpha=0.55)
+                axes.plot(
+                    [point.tokens] * 2, [point.f1_low, point.f1_high], color=canvas.HUMAN, linewidth=1.2, alpha=0.55
+                )
             axes.plot(
-                point.tokens, point.f1, "o", color=HUMAN if final else LLM, markersize=7, zorder=3 if final else 2
+                point.tokens,
+                point.f1,
+                "o",
+                color=canvas.HUMAN if final else canvas.LLM,
+                markersize=7,
+                zorder=3 if final else 2,
             )
         low, high = axes.get_ylim()
         if high - low < _LOWEST:
@@ -84,16 +76,18 @@ def trade_figure(points: Sequence[TradePoint], path: Path, caption: str) -> None
             axes.set_ylim(middle - _LOWEST / 2, middle + _LOWEST / 2)
         axes.margins(x=0.12)
         _write_numbers(axes, points)
-        at = PAGE_IN - _LISTED_IN
+        at = canvas.PAGE_IN - _LISTED_IN
         for number, point in enumerate(listed, 1):
-            name = f"{number}  {shorten(point.name, 38)}"
-            color = TEXT if point.sentences == most else QUIET
-            write_text(figure, name, at, top + _LINE_IN * number, size=8.5, color=color)
-            write_text(figure, f"{point.f1:.3f}", PAGE_IN - MARGIN_IN - 0.35, top + _LINE_IN * number, size=8.5)
+            name = f"{number}  {canvas.shorten(point.name, 38)}"
+            color = canvas.TEXT if point.sentences == most else canvas.QUIET
+            canvas.write_text(figure, name, at, top + _LINE_IN * number, size=8.5, color=color)
+            canvas.write_text(
+                figure, f"{point.f1:.3f}", canvas.PAGE_IN - canvas.MARGIN_IN - 0.35, top + _LINE_IN * number, size=8.5
+            )
         if len(points) > len(listed):
             rest = f"and {len(points) - len(listed):,} more, in table.csv"
-            write_text(figure, rest, at, top + _LINE_IN * (len(listed) + 1), size=8.5)
-        write_caption(figure, lines)
+            canvas.write_text(figure, rest, at, top + _LINE_IN * (len(listed) + 1), size=8.5)
+        canvas.write_caption(figure, lines)
 
 
 def _write_numbers(axes: Axes, points: Sequence[TradePoint]) -> None:
@@ -114,6 +108,6 @@ def _write_numbers(axes: Axes, points: Sequence[TradePoint]) -> None:
             xytext=(7, 3),
             textcoords="offset points",
             fontsize=8.5,
-            color=TEXT,
+            color=canvas.TEXT,
             bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.6},
         )

@@ -184,3 +184,11 @@ def test_a_users_matplotlibrc_does_not_change_a_report(tmp_path):
 def test_nothing_to_draw_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no results"):
         draw(tmp_path, rows=[])
+
+
+def test_amounts_stand_in_their_order(tmp_path):
+    rows = [replace(FIRST, mix=mix) for mix in ("conll=1000", "conll", "conll=250")]
+    regimen_figure([*rows, SECOND], SCHEDULES, tmp_path / "amounts.svg", "Three amounts.")
+    svg = (tmp_path / "amounts.svg").read_text(encoding="utf-8")
+    places = [svg.index(f">distilled: {mix}<") for mix in ("conll", "conll=250", "conll=1000")]
+    assert places == sorted(places)

@@ -5,9 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from nerkd_local.report.parts import Table
 from nerkd_local.report.rows import ResultRow
-from nerkd_local.report.tables import results_table, write_csv
+from nerkd_local.report.tables import latex_table, results_table, write_csv, write_table
 
 ROW = ResultRow(
     regimen="linear",
@@ -173,3 +176,67 @@ def test_csv_rows_with_other_keys_leave_cells_empty(tmp_path):
 def test_csv_of_no_rows_is_an_empty_file(tmp_path):
     write_csv(tmp_path / "out.csv", [])
     assert (tmp_path / "out.csv").read_bytes() == b""
+
+
+def table(*rows, **more):
+    return Table("name", "A title", ("who", "F1"), rows, left=("who",), **more)
+
+
+def test_a_latex_table_has_the_rules_of_booktabs_and_keeps_numbers_as_they_are_shown():
+    text = latex_table(("who", "F1"), [("a", "0.810"), ("b", "-0.5")], left=("who",))
+    assert [line.split() for line in text.splitlines()] == [
+        ["\\begin{tabular}{lr}"],
+        ["\\toprule"],
+        ["who", "&", "F1", "\\\\"],
+        ["\\midrule"],
+        ["a", "&", "0.810", "\\\\"],
+        ["b", "&", "-0.5", "\\\\"],
+        ["\\bottomrule"],
+        ["\\end{tabular}"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hostile", "escaped"),
+    [
+        (r"\input{/etc/passwd}", r"\textbackslash{}input\{/etc/passwd\}"),
+        (r"\end{tabular}", r"\textbackslash{}end\{tabular\}"),
+        ("a & b % c", r"a \& b \% c"),
+        ("$x_1^2$ ~ #", r"\$x\_1\^{}2\$ \textasciitilde{} \#"),
+        ("a\nb\r\n\x00c", "a b c"),
+        ("[1pt]", "{[}1pt]"),  # after a line break it would be the break's option
+        ("*", "{*}"),
+    ],
+)
+def test_no_text_is_a_command_of_latex(hostile, escaped):
+    line = latex_table(("who",), [(hostile,)], left=()).splitlines()[4]
+    assert line.removesuffix(" \\\\").strip() == escaped
+
+
+@given(text=st.text())
+def test_a_cell_stays_on_its_line_of_the_latex_table(text):
+    lines = latex_table((text, "F1"), [(text, "1"), ("b", "2")], left=()).splitlines()
+    assert len(lines) == 8
+    assert lines[0] == "\\begin{tabular}{rr}"
+    assert lines[-1] == "\\end{tabular}"
+
+
+def test_a_reports_table_is_written_as_csv_at_full_precision_and_as_latex(tmp_path):
+    shown = table(("a", "0.333"), records=({"who": "a", "f1": 1 / 3, "low": None},))
+    write_table(shown, tmp_path)
+    assert read(tmp_path / "name.csv") == [["who", "f1", "low"], ["a", str(1 / 3), ""]]
+    first, *rest = (tmp_path / "name.tex").read_text(encoding="utf-8").split("\n", 1)
+    assert first == "% A title; needs \\usepackage{booktabs}"
+    assert rest == [latex_table(("who", "F1"), [("a", "0.333")], left=("who",))]
+
+
+def test_without_records_the_csv_holds_the_cells_with_numbers_as_numbers(tmp_path):
+    write_table(table(("=cmd()", "-0.25"), ("-", "+0.5 (0 to 1)")), tmp_path)
+    assert read(tmp_path / "name.csv") == [["who", "F1"], ["'=cmd()", "-0.25"], ["", "'+0.5 (0 to 1)"]]
+
+
+def test_a_title_cannot_leave_its_comment(tmp_path):
+    write_table(replace(table(("a", "1")), title="A\n\\input{x}\u2028\x0b\\input{y}"), tmp_path)
+    lines = (tmp_path / "name.tex").read_text(encoding="utf-8").split("\n")
+    assert lines[0] == "% A \\input{x} \\input{y}; needs \\usepackage{booktabs}"
+    assert lines[1] == "\\begin{tabular}{lr}"
