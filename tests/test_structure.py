@@ -12,8 +12,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "nerkd_local"
 
 LAYERS = [
-    {"errors", "records", "threads", "memory", "machine", "stopping"},
-    {"fingerprints", "files", "offline"},
+    {"errors", "records", "threads", "memory", "machine", "software", "stopping"},
+    {"fingerprints", "files", "offline", "energy"},
     {"settings"},
     {"store"},
     {"corpus"},
@@ -24,7 +24,7 @@ LAYERS = [
     {"config", "doctor"},
     {"experiment"},
     {"pipeline", "tune", "audit"},
-    {"loop"},
+    {"loop", "evidence"},
     {"cli"},
 ]
 """From the bottom up. A part imports from lower layers and from itself; `train` may read plans (`regimen`)."""
@@ -70,6 +70,7 @@ def test_imports_point_down(path: Path) -> None:
         ("matplotlib", "report/"),
         ("pyarrow", "annotate/exports.py"),
         ("scipy", "regimen/exposure.py"),
+        ("pynvml", "energy.py"),
         ("sklearn", "evaluate/calibration.py"),
     ],
 )

@@ -63,9 +63,9 @@ def _judge_confidences(
     human: Sequence[Document], found: Sequence[Document], calibration: Path | None, figures: Path | None, path: Path
 ) -> None:
     """Print what confidences are worth, where there are any. Raises InputError where they are asked for and lack."""
-    from nerkd_local.cli.confidences import ConfidenceReport
     from nerkd_local.errors import InputError
     from nerkd_local.evaluate.calibration import collect_spans, load_calibration
+    from nerkd_local.evidence.confidences import ConfidenceReport
 
     answers = {document.id: document for document in found}
     fitted = load_calibration(calibration) if calibration else None

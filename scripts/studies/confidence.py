@@ -31,13 +31,13 @@ from nerkd_local.annotate.completer import Completer  # noqa: E402
 from nerkd_local.annotate.engines.start import LazyEngine  # noqa: E402
 from nerkd_local.annotate.folder import annotate_folder, write_corpus  # noqa: E402
 from nerkd_local.annotate.settings import AnnotatorSettings, VoteSettings  # noqa: E402
-from nerkd_local.cli.confidences import ConfidenceReport, shown  # noqa: E402
 from nerkd_local.corpus.jsonl import read_documents  # noqa: E402
 from nerkd_local.corpus.readers import read_corpus  # noqa: E402
 from nerkd_local.corpus.schemes import spans_to_tags  # noqa: E402
 from nerkd_local.corpus.settings import CorpusSettings  # noqa: E402
 from nerkd_local.evaluate.calibration import collect_spans, fit_calibration  # noqa: E402
 from nerkd_local.evaluate.counts import sentence_counts  # noqa: E402
+from nerkd_local.evidence.confidences import ConfidenceReport, shown  # noqa: E402
 from nerkd_local.fingerprints import hash_order  # noqa: E402
 from nerkd_local.records import Document  # noqa: E402
 from nerkd_local.settings import load_settings  # noqa: E402

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nerkd_local.cli.main import COMMANDS
+from nerkd_local.energy import describe_meters, find_meters
 
 CONLL = "-DOCSTART- O\n\nAnn B-PER\nsaw O\nBonn B-LOC\n\nIt O\nrained O\n"
 
@@ -181,6 +182,7 @@ def test_the_doctor_reports_and_fails_on_a_bad_model(tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert found["offline"] == "all set"
     assert found["python"].startswith("3.")
+    assert found["energy"] == describe_meters(find_meters())
     done = nerkd("doctor", tmp_path)
     assert done.returncode == 4
     assert "without a config.json" in done.stdout

@@ -1,15 +1,25 @@
-"""What `nerkd evaluate` says of confidences: whether they are what is right, and whether they rank it first."""
+"""What confidences are worth: whether they are what is right, and whether they rank it first."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from nerkd_local.evaluate.calibration import FoundSpans
-    from nerkd_local.stats.bootstrap import Array, Interval
+from nerkd_local.evaluate.calibration import FoundSpans
+from nerkd_local.report.confidence import reliability_figure, risk_coverage_figure
+from nerkd_local.stats.bootstrap import Array, Interval
+from nerkd_local.stats.calibration import (
+    BINS,
+    as_arrays,
+    aurc,
+    brier,
+    document_interval,
+    ece,
+    reliability_bins,
+    risk_coverage,
+    share_wrong,
+)
 
 SEED = 0
 """Of the bootstrap."""
@@ -38,8 +48,6 @@ class ConfidenceReport:
     """The confidences of found entities, judged. Missed entities have none: how many there are is recall's to say."""
 
     def __init__(self, spans: FoundSpans) -> None:
-        from nerkd_local.stats.calibration import as_arrays
-
         (self.right,) = as_arrays(spans.right)
         self._groups = spans.groups
         named: dict[str, Sequence[float] | None] = {
@@ -53,7 +61,6 @@ class ConfidenceReport:
 
     def judge(self) -> list[Ranking]:
         """Every ranking with its figures, each with an interval over documents; differences draw the same ones."""
-        from nerkd_local.stats.calibration import aurc, brier, ece, share_wrong
 
         def over_sentence(values: Array, sentence: Array, right: Array) -> float:
             return aurc(values, right) - aurc(sentence, right)
@@ -79,15 +86,11 @@ class ConfidenceReport:
         return found
 
     def _interval(self, statistic: Callable[..., float], *values: Array) -> Interval:
-        from nerkd_local.stats.calibration import document_interval
-
         return document_interval(statistic, *values, self.right, groups=self._groups, seed=SEED)
 
     def lines(self) -> str:
         """A table for a person."""
         from tabulate import tabulate
-
-        from nerkd_local.stats.calibration import BINS
 
         head = ["", f"ECE ({BINS} bins)", "Brier", "AURC", "AURC - sentence mean", "AURC - chance"]
         rows = [
@@ -99,25 +102,32 @@ class ConfidenceReport:
 
     def draw(self, folder: Path) -> list[Path]:
         """Write `reliability.png` and `risk_coverage.png` into the folder; returns them."""
-        from nerkd_local.report.confidence import reliability_figure, risk_coverage_figure
-        from nerkd_local.stats.calibration import BINS, reliability_bins, risk_coverage, share_wrong
-
-        folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / "reliability.png", folder / "risk_coverage.png"]
+        self.draw_reliability(paths[0])
+        self.draw_risk(paths[1])
+        return paths
+
+    def draw_reliability(self, path: Path) -> None:
+        """The share right over confidence, as PNG or SVG."""
         bins = {
             name: [(each.confidence, each.right) for each in reliability_bins(values, self.right)]
             for name, values in self.rankings.items()
             if name != SENTENCE
         }
-        size = f"{len(self.right):,} entities found in {len(set(self._groups)):,} documents"
-        reliability_figure(bins, paths[0], f"{size}, in up to {BINS} bins of as many each.")
+        reliability_figure(bins, path, f"{self._size}, in up to {BINS} bins of as many each.")
+
+    def draw_risk(self, path: Path) -> None:
+        """The share wrong over the share kept, as PNG or SVG."""
         curves = {
             name: [(float(x), float(y)) for x, y in zip(*risk_coverage(values, self.right), strict=True)]
             for name, values in self.rankings.items()
         }
         chance = share_wrong(self.right)
-        risk_coverage_figure(curves, paths[1], f"{size}. Missed entities have no confidence.", chance=chance)
-        return paths
+        risk_coverage_figure(curves, path, f"{self._size}. Missed entities have no confidence.", chance=chance)
+
+    @property
+    def _size(self) -> str:
+        return f"{len(self.right):,} entities found in {len(set(self._groups)):,} documents"
 
 
 def shown(interval: Interval | None) -> str:
