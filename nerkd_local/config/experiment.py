@@ -332,8 +332,13 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentSett
 
 def load_recorded(path: Path, overrides: Sequence[str] = ()) -> ExperimentSettings:
     """The resolved settings that a run has saved. Those from before there were near duplicates have allowed them."""
+    return load_experiment(path, (*as_recorded(path), *overrides))
+
+
+def as_recorded(path: Path) -> tuple[str, ...]:
+    """What saved settings leave unsaid that is another thing now, as overrides: near duplicates were allowed."""
     before = re.search(r"^near_duplicates:", read_text(path), re.MULTILINE) is None
-    return load_experiment(path, (*(("near_duplicates.allow=true",) if before else ()), *overrides))
+    return ("near_duplicates.allow=true",) if before else ()
 
 
 def _all_differ(what: str, names: Sequence[str]) -> None:

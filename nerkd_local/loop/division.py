@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from nerkd_local.corpus.checks import check_labels, find_duplicates
+from nerkd_local.corpus.checks import check_labels
 from nerkd_local.corpus.folds import document_names
 from nerkd_local.corpus.jsonl import write_documents
+from nerkd_local.corpus.near import NearIndex
 from nerkd_local.corpus.readers import read_corpus
 from nerkd_local.errors import InputError
 from nerkd_local.fingerprints import hash_order
@@ -19,7 +20,8 @@ from nerkd_local.records import Document
 def divide(settings: LoopSettings, folder: Path) -> tuple[Path, Path, str]:
     """Write `original.jsonl` and `evaluation.jsonl`; returns both and a line on how many there are.
 
-    Sentences to learn from whose text stands in the slice are left out. The same settings write the same files.
+    Sentences to learn from that stand in the slice, or nearly where that is not allowed, are left out. The same
+    settings write the same files.
     Raises InputError for labels outside the annotator's set, and where nothing would be left on one side.
     """
     corpus = settings.original
@@ -33,8 +35,12 @@ def divide(settings: LoopSettings, folder: Path) -> tuple[Path, Path, str]:
         evaluation = list(read_corpus(settings.evaluation))
         check_labels(evaluation, settings.annotator.labels, settings.evaluation.path)
     rest = [document for document in documents if document.id not in held_out]
-    twice = frozenset(find_duplicates(rest, evaluation).training_ids)
-    original = [document for document in rest if document.id not in twice]
+    near = settings.near_duplicates
+    copies = list(NearIndex(evaluation, near.similarity).copies(rest))
+    twice = frozenset(copy.id for copy in copies if copy.exact)
+    nearly = frozenset(copy.id for copy in copies if not copy.exact)
+    left_out = twice if near.allow else twice | nearly
+    original = [document for document in rest if document.id not in left_out]
     if not original or not evaluation:
         raise InputError(
             "leaves no sentence to learn from, or none to measure on; give more, or another held_out", path=corpus.path
@@ -44,7 +50,8 @@ def divide(settings: LoopSettings, folder: Path) -> tuple[Path, Path, str]:
     write_documents(files[1], evaluation)
     said = (
         f"{len(original):,} human-labelled sentences to learn from, {len(evaluation):,} to measure gains on; "
-        f"{len(twice):,} stand in both and are left out of the first"
+        f"{len(twice):,} stand in both and are left out of the first, {len(nearly):,} nearly, and are "
+        f"{'allowed' if near.allow else 'left out too'}"
     )
     return *files, said
 

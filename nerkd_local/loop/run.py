@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nerkd_local.annotate.ledger import is_usable
-from nerkd_local.config.experiment import ExperimentSettings
+from nerkd_local.config.experiment import ExperimentSettings, as_recorded
 from nerkd_local.corpus.folds import document_names
 from nerkd_local.corpus.jsonl import read_documents, write_documents
 from nerkd_local.errors import InputError
@@ -231,6 +231,7 @@ def _experiment(settings: LoopSettings, folder: LoopFolder, say: Callable[[str],
         annotator=settings.annotator,
         original={"corpus": {"path": original.name}, "sizes": [sum(1 for _ in read_documents(original))]},
         evaluation={"path": evaluation.name},
+        near_duplicates=settings.near_duplicates,
         distilled=[{"name": SOURCE, "corpus": _absolute(settings), "sample": settings.sample}],
         regimens=(settings.regimen,),
         training=settings.training,
@@ -256,7 +257,9 @@ def _absolute(settings: LoopSettings) -> dict[str, Any]:
 def _check_same(settings: LoopSettings, folder: LoopFolder) -> None:
     if not folder.settings.exists():
         return
-    earlier = load_settings(LoopSettings, folder.settings).model_dump(mode="json", exclude=MAY_CHANGE)
+    earlier = load_settings(LoopSettings, folder.settings, as_recorded(folder.settings)).model_dump(
+        mode="json", exclude=MAY_CHANGE
+    )
     now = settings.model_dump(mode="json", exclude=MAY_CHANGE)
     changed = sorted(name for name in now if now[name] != earlier[name])
     if folder.student.exists() and folder.student.read_text() != digest_folder(local_model(settings.student)):

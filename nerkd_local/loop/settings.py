@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from nerkd_local.annotate.settings import AnnotatorSettings, DemonstrationSettings, VoteSettings
-from nerkd_local.config.experiment import TrainingSettings
+from nerkd_local.config.experiment import NearDuplicateSettings, TrainingSettings
 from nerkd_local.config.folders import configs_folder
 from nerkd_local.corpus.settings import CorpusSettings
 from nerkd_local.settings import Settings, load_settings
@@ -70,6 +70,8 @@ class LoopSettings(Settings):
     """A local folder with a pretrained encoder."""
     regimen: str = "simple_mix"
     training: TrainingSettings = TrainingSettings()
+    near_duplicates: NearDuplicateSettings = NearDuplicateSettings()
+    """Near copies of the sentences that gains are measured on: left out of what is learned from, or allowed."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
     """One student a round for each."""
     rounds: Annotated[int, Field(ge=1)] = 3

@@ -37,6 +37,7 @@ def experiment(tmp_path: Path, tiny_encoder: Path) -> list[str]:
         "original: {corpus: {path: train.conll}, sizes: [8]}\n"
         "distilled: [{name: news, corpus: {path: train.conll}, sample: 20}]\n"
         "evaluation: {path: dev.conll}\nregimens: [original_only, simple_mix]\n"
+        "near_duplicates: {allow: true}\n"  # one frame makes them all
         "training: {steps: 6, batch_size: 4, max_tokens: 32, stride: 8, learning_rate: 0.001}\n"
         "label_study: {source: news, sizes: [6]}\n"
         "annotator_study: {corpus: {path: train.conll}, sample: 5, formats: [lines]}\n"

@@ -43,6 +43,7 @@ def settings(tmp_path: Path, tiny_encoder: Path) -> LoopSettings:
             "corpus": {"path": tmp_path / "texts.txt"},
             "original": {"path": tmp_path / "human.conll"},
             "held_out": 0.5,
+            "near_duplicates": {"allow": True},  # a frame makes them all
             "annotator": {
                 "name": "script",
                 "engine": {"kind": "scripted", "script": "capitals", "labels": ["LOC", "PER"]},

@@ -56,6 +56,20 @@ def test_a_text_of_the_slice_is_not_learned_from(tmp_path: Path) -> None:
     assert "1 stand in both" in said
 
 
+@pytest.mark.parametrize(("allow", "learned"), [(False, ["s0"]), (True, ["s0", "near"])])
+def test_a_near_copy_of_the_slice_is_left_out_or_allowed(allow: bool, learned: list[str], tmp_path: Path) -> None:
+    long = ["Ann", "walked", "along", "the", "river", "to", "the", "old", "mill"]
+    near = from_words("near", [*long, "!"], (Span(0, 3, "PER"),), {"document": "e"})
+    settings = write(tmp_path / "all.jsonl", [sentence(0, "d"), near])
+    write_documents(tmp_path / "slice.jsonl", [from_words("scored", [*long, "."])])
+    changes = {"evaluation": {"path": tmp_path / "slice.jsonl"}, "near_duplicates": {"allow": allow}}
+    original, _, said = divide(settings.model_validate({**settings.model_dump(), **changes}), tmp_path / "given")
+    assert [d.id for d in read_documents(original)] == learned
+    assert said.endswith(
+        "0 stand in both and are left out of the first, 1 nearly, and are " + ("allowed" if allow else "left out too")
+    )
+
+
 @pytest.mark.parametrize(
     ("documents", "problem"),
     [
