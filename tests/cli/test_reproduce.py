@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from nerkd_local.cli.main import main
 from nerkd_local.config.experiment import ExperimentSettings
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.students import Student, finished_students
+from nerkd_local.stopping import STOP_SIGNALS
 from tests.evidence.runs import SKILLS, write_run, write_student
 
 
@@ -37,8 +39,13 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ExperimentSetti
 
 def nerkd(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     monkeypatch.setattr(sys, "argv", ["nerkd", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
+    before = {each: signal.getsignal(each) for each in STOP_SIGNALS}
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:  # it ignores some of them as it ends, and the processes of later tests would inherit that
+        for each, handler in before.items():
+            signal.signal(each, handler)
     return int(ended.value.code or 0)
 
 
