@@ -9,6 +9,8 @@ from nerkd_local.stats.contrasts import Contrast
 
 OTHERS = {"throughout": THROUGHOUT, "first": FIRST}
 """What human labels last are compared with, by the words that contrasts have for it."""
+PLACES = {"last": LAST, **OTHERS}
+"""All orders, by the same words."""
 
 ORDER = "order: human last - {other}, exposure {exposure}, {rate} rate"
 ORDER_MEAN = "order: human last - {other}, mean over exposures, {rate} rate"
@@ -24,20 +26,19 @@ def contrasts(study: Study) -> Iterator[Contrast]:
     for word, other in OTHERS.items():
         for rate in study.rates:
             for exposure in EXPOSURES:
-                yield from known(
-                    study, ORDER.format(other=word, exposure=exposure, rate=rate), order_effect(rate, other, [exposure])
-                )
+                name = ORDER.format(other=word, exposure=exposure, rate=rate)
+                yield from known(study, name, order_effect(rate, other, [exposure]))
             name = ORDER_MEAN.format(other=word, rate=rate)
             yield from known(study, name, order_effect(rate, other, EXPOSURES))
-    for word, order in (("last", LAST), *OTHERS.items()):
+    for word, order in PLACES.items():
         for rate in study.rates:
             name = EXPOSURE.format(order=word, rate=rate)
             yield from known(study, name, {Cell(rate, order, "2/3"): 1.0, Cell(rate, order, "1/3"): -1.0})
-    for word, order in (("last", LAST), *OTHERS.items()):
+    for word, order in PLACES.items():
         for rate in study.rates[1:]:
             name = RATE.format(rate=rate, first=study.rates[0], order=word)
             weights = {
-                Cell(each, order, exposure): sign / 3
+                Cell(each, order, exposure): sign / len(EXPOSURES)
                 for each, sign in ((rate, 1), (study.rates[0], -1))
                 for exposure in EXPOSURES
             }

