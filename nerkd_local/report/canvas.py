@@ -196,6 +196,14 @@ def write_caption(figure: Figure, lines: Sequence[str]) -> None:
         write_text(figure, line, MARGIN_IN, top + _LINE_IN * number, size=8.5)
 
 
+def write_beside(
+    axes: Axes, text: str, y: float, *, away: float = 5, size: float | None = None, color: str = TEXT
+) -> None:
+    """A line right of the axes, level with `y` of their data, `away` points from them."""
+    place, unit = (1, y), ("axes fraction", "data")
+    axes.annotate(text, place, (away, 0), unit, "offset points", va="center_baseline", fontsize=size, color=color)
+
+
 def shorten(name: str, most: int) -> str:
     """A name of at most that many characters: the middle goes, because long names often differ at their ends."""
     if len(name) <= most:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nerkd_local.report.amount_panels import PANEL_IN, CostScale, Panels, draw_panels
-from nerkd_local.report.canvas import HUMAN, open_f1_axis
+from nerkd_local.report.canvas import HUMAN, open_f1_axis, write_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,16 +86,7 @@ class _Amounts:
         place = -inf
         for level in sorted(self.levels, key=lambda level: level.mean):
             place = max(level.mean, place + apart)
-            axes.annotate(
-                f"{level.size:,}",
-                (1, place),
-                xycoords=("axes fraction", "data"),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="center_baseline",
-                fontsize=8,
-                color=HUMAN,
-            )
+            write_beside(axes, f"{level.size:,}", place, away=4, size=8, color=HUMAN)
 
     def _draw_line(self, axes: Axes, points: Sequence[AmountPoint], color: str, marker: str) -> None:
         at = [log2(point.amount) for point in points]

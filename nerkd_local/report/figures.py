@@ -201,15 +201,7 @@ def _draw_scores(axes: Axes, grid: _Grid, size: int | None) -> None:
         y = grid.y(row)
         if row.regimen == BASELINE:
             axes.axvline(row.f1_mean, color=color, linewidth=1, alpha=0.55, zorder=1)
-        axes.annotate(
-            f"{row.f1_mean:.3f}",
-            (1, y),
-            xycoords=("axes fraction", "data"),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center_baseline",
-            fontsize=9,
-        )
+        canvas.write_beside(axes, f"{row.f1_mean:.3f}", y, size=9)
         if row.f1_mean < axes.get_xlim()[0]:
             axes.plot(0.02, y, "<", color=color, markersize=6, transform=axes.get_yaxis_transform())
             continue

@@ -162,8 +162,7 @@ def f1_figure(
             axes.plot(
                 f1, y, "s", color=canvas.LLM, markersize=7, markeredgecolor=canvas.TEXT, markeredgewidth=0.8, zorder=4
             )
-            at, offset = (1, y), (8, 0)
-            axes.annotate(f"{f1:.3f}", at, offset, ("axes fraction", "data"), "offset points", va="center_baseline")
+            canvas.write_beside(axes, f"{f1:.3f}", y, away=8)
         axes.margins(x=0.05)
         low, high = axes.get_xlim()
         missing = max(0.0, canvas.NARROWEST - (high - low)) / 2
