@@ -10,6 +10,7 @@ import numpy as np
 from nerkd_local.evidence.run import Run
 from nerkd_local.experiment.lines import Line
 from nerkd_local.experiment.rows import BASELINE
+from nerkd_local.stats.bootstrap import micro_f1
 
 PAPER = "simple_mix"
 """The regimen that the paper found best."""
@@ -64,9 +65,7 @@ def line_name(run: Run, line: Line) -> str:
 def f1_by_seed(run: Run, line: Line) -> dict[int, float]:
     """Each finished seed's F1 over all sentences."""
     seeds = run.seeds(line)
-    correct, predicted, gold = run.counts(line, seeds).sum(axis=1).T
-    values = 2 * correct / (predicted + gold).clip(1)
-    return dict(zip(seeds, map(float, values), strict=True))
+    return dict(zip(seeds, map(float, micro_f1(run.counts(line, seeds).sum(axis=1))), strict=True))
 
 
 def mean_f1(run: Run, line: Line) -> float:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nerkd_local.evidence.cells import flat, percent, signed
 from nerkd_local.evidence.compare import Compared, Comparisons, Standing
 from nerkd_local.evidence.entries import Entry, is_reference
-from nerkd_local.evidence.sections.cells import flat, percent, signed
 from nerkd_local.evidence.verdict import Kind
 from nerkd_local.report.tables import NOTHING
 from nerkd_local.stats.bootstrap import Interval

@@ -22,7 +22,7 @@ from nerkd_local.experiment.selection import Selection, select_regimen
 from nerkd_local.experiment.students import read_counts
 from nerkd_local.files import read_json
 from nerkd_local.report.rows import AnnotatorRow, LabelsRow, ResultRow
-from nerkd_local.stats.bootstrap import Interval, f1_difference, f1_interval
+from nerkd_local.stats.bootstrap import Interval, f1_difference, f1_interval, micro_f1
 
 BASELINE = "original_only"
 """The regimen that differences are taken to: what the human labels alone give."""
@@ -177,8 +177,7 @@ def _row(
 
 def _f1_of_each(counts: Counts) -> list[float]:
     """Each seed's F1 over all sentences."""
-    correct, predicted, gold = counts.sum(axis=1).T
-    return [float(value) for value in 2 * correct / (predicted + gold).clip(1)]
+    return [float(value) for value in micro_f1(counts.sum(axis=1))]
 
 
 def _lenient_f1(line: Line, seed: int, results: Mapping[str, Any]) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from nerkd_local.experiment.folder import RunFolder
 from nerkd_local.experiment.lines import Counts, Line
 from nerkd_local.experiment.students import read_counts
+from nerkd_local.stats.bootstrap import micro_f1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,5 +57,4 @@ def _is_finished(line: Line, seed: int, results: Mapping[str, Any]) -> bool:
 
 
 def _f1(tables: Sequence[Counts]) -> float:
-    correct, predicted, gold = np.concatenate(tables).sum(axis=0)
-    return float(2 * correct / max(predicted + gold, 1))
+    return float(micro_f1(np.concatenate(tables).sum(axis=0)))

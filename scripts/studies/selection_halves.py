@@ -26,7 +26,7 @@ from nerkd_local.experiment.lines import Counts, list_lines
 from nerkd_local.files import read_json
 from nerkd_local.records import TOKEN_WEIGHTS, Document, Span
 from nerkd_local.settings import load_settings
-from nerkd_local.stats.bootstrap import f1_difference, f1_interval
+from nerkd_local.stats.bootstrap import f1_difference, f1_interval, micro_f1
 
 BASELINE = "original_only"
 
@@ -152,8 +152,7 @@ def weight(document: Document, span: Span) -> float:
 
 def mean_f1(counts: Counts) -> float:
     """Each seed's F1 over all sentences, on average."""
-    correct, predicted, gold = counts.sum(axis=1).T
-    return float((2 * correct / np.maximum(predicted + gold, 1)).mean())
+    return float(micro_f1(counts.sum(axis=1)).mean())
 
 
 if __name__ == "__main__":

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
 from nerkd_local.evidence.mechanism.questions import ORDER, OTHERS
 from nerkd_local.evidence.mechanism.study import EXPOSURES, MIXED_AS_IS, ORDERS, PURE, Cell, Study
 from nerkd_local.experiment.intervals import RESAMPLING_SEED
 from nerkd_local.experiment.summary import student_name
 from nerkd_local.report.mechanism import Point, RatePanel
-from nerkd_local.stats.bootstrap import f1_interval
+from nerkd_local.stats.bootstrap import f1_interval, micro_f1
 from nerkd_local.stats.contrasts import Answer
 
 
@@ -24,7 +22,6 @@ def score(study: Study) -> Iterator[tuple[Cell, Point]]:
 
 
 def row_of(cell: Cell, point: Point, study: Study) -> dict[str, object]:
-    correct, predicted, gold = study.cells[cell].sum(axis=1).T
     return {
         "rate": cell.rate,
         "regimen": study.regimens[cell],
@@ -34,7 +31,7 @@ def row_of(cell: Cell, point: Point, study: Study) -> dict[str, object]:
         "f1": point.f1,
         "low": point.low,
         "high": point.high,
-        "f1_seeds": [float(value) for value in 2 * correct / np.maximum(predicted + gold, 1)],
+        "f1_seeds": micro_f1(study.cells[cell].sum(axis=1)).tolist(),
     }
 
 

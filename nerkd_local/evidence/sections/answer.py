@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from nerkd_local.evidence.cells import percent
 from nerkd_local.evidence.compare import compare_run
 from nerkd_local.evidence.findings import (
     comparison_records,
@@ -14,7 +15,6 @@ from nerkd_local.evidence.findings import (
     describe_standing,
 )
 from nerkd_local.evidence.run import Run
-from nerkd_local.evidence.sections.cells import percent
 from nerkd_local.experiment.cells import list_cells
 from nerkd_local.experiment.rows import BASELINE
 from nerkd_local.report.parts import Section, Table

@@ -13,9 +13,9 @@ from nerkd_local.evidence.against_annotator import (
     spoilt,
     why_no_study,
 )
+from nerkd_local.evidence.cells import examples_table, flat, share
 from nerkd_local.evidence.evaluated import Found
 from nerkd_local.evidence.run import Run
-from nerkd_local.evidence.sections.cells import examples_table, flat, share
 from nerkd_local.evidence.where import LEVEL, Where
 from nerkd_local.report.parts import Part, Table, Text
 from nerkd_local.report.tables import NOTHING

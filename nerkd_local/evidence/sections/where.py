@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from nerkd_local.evidence.cells import examples_table, flat, signed
 from nerkd_local.evidence.chosen import Chosen, choose_lines
 from nerkd_local.evidence.run import Run
-from nerkd_local.evidence.sections.cells import examples_table, flat, signed
 from nerkd_local.evidence.sections.mistakes import against_annotator
 from nerkd_local.evidence.sections.types import by_type, why_nothing
 from nerkd_local.evidence.where import (
