@@ -32,19 +32,25 @@ Stopped, it goes on where it was when started again."""
 @click.command(name="demo")
 @click.option("--output", type=PATH, default=Path("runs/demo"), show_default=True, help="The run folder.")
 @click.option("--text", help="A sentence to label at the end; asked for on a terminal where it is not given.")
+@click.option(
+    "--recorded",
+    is_flag=True,
+    help="Take the model's answers as they were recorded; so it is where vLLM is not installed.",
+)
 @overrides
 @click.pass_context
-def command(context: click.Context, output: Path, text: str | None, overrides: tuple[str, ...]) -> None:
+def command(context: click.Context, output: Path, text: str | None, recorded: bool, overrides: tuple[str, ...]) -> None:
     """Show the whole flow in minutes, with no data and no model from outside.
 
     Writes a small made-up news corpus, has it labelled by a small model that vLLM serves, trains a small student
     under five regimens, scores them, and labels a sentence of yours with one of them. Started again, it does only
     what is missing. --set changes its experiment (configs/experiments/demo.yaml).
     """
+    from nerkd_local.annotate.engines.start import vllm_version
     from nerkd_local.cli.predict import command as predict
     from nerkd_local.config.experiment import load_experiment
     from nerkd_local.config.folders import configs_folder, models_folder
-    from nerkd_local.demo.files import write_corpora
+    from nerkd_local.demo.files import RECORDED, write_corpora
     from nerkd_local.errors import InputError
     from nerkd_local.pipeline import run_experiment
 
@@ -56,12 +62,13 @@ def command(context: click.Context, output: Path, text: str | None, overrides: t
         elapsed_s = int(time.monotonic() - began)
         click.echo(f"[{elapsed_s // 60}:{elapsed_s % 60:02}] {line}", err=True)
 
-    paths = {
-        "output": output,
-        "data_root": output / "data",
-        "student": models_folder("demo-student"),
-        "annotator.engine.model": models_folder("demo-annotator"),
-    }
+    paths = {"output": output, "data_root": output / "data", "student": models_folder("demo-student")}
+    if recorded or vllm_version() is None:
+        paths |= {"annotator": Path("recorded"), "annotator.engine.answers": RECORDED}
+        if not recorded:
+            say("vLLM is not installed: the small model's answers are taken as they were recorded")
+    else:
+        paths["annotator.engine.model"] = models_folder("demo-annotator")
     # a JSON string is a YAML string whatever stands in the path
     filled = [f"{key}={json.dumps(str(path), ensure_ascii=False)}" for key, path in paths.items()]
     settings = load_experiment(configs_folder("experiments") / "demo.yaml", [*filled, *overrides])

@@ -8,6 +8,9 @@ from pathlib import Path
 from nerkd_local.corpus.jsonl import write_documents
 from nerkd_local.demo.corpus import write_sentences
 
+RECORDED = Path(__file__).with_name("answers.jsonl")
+"""What the shipped annotator answered about the news (`scripts/build_demo_answers.py`)."""
+
 SIZES = {"labelled.jsonl": 60, "news.jsonl": 600, "evaluation.jsonl": 600}
 """Sentences by file: what a person labelled, what the annotator is to label, what students are scored on.
 

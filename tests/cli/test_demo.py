@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +83,13 @@ def test_table_figure_and_a_sentence_then_the_same_from_what_is_stored(tmp_path:
     unasked = demo("--output", odd, *recorded, cwd=tmp_path)  # nobody is there to type
     assert unasked.returncode == 0, unasked.stderr
     assert "Karobridge" in unasked.stdout.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_without_vllm_the_recorded_answers_of_the_same_model_stand_in(tmp_path: Path) -> None:
+    done = demo("--recorded", "--text", "Ana Lind left.", *small("regimens=[simple_mix]"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "annotate news with recorded annotator" in done.stderr
+    found = re.search(r"strict F1 against the hidden human labels: (0\.\d+)", done.stdout)
+    assert found is not None, done.stdout
+    assert 0.6 < float(found[1]) < 0.97  # the model's, with its mistakes
