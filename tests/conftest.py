@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nerkd_local import offline, threads
+from nerkd_local.offline import guard
+from nerkd_local.quoting import LOG_TEXT
 
-offline.seal()
+offline.seal("local")
 threads.wait_politely()
+# messages as a terminal shows them; tests of what files get take it away again
+os.environ[LOG_TEXT] = "1"
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
@@ -98,15 +101,8 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection to anything but this machine fails the test that tries it."""
-    connect = socket.socket.connect
-
-    def guarded(self: socket.socket, address: object) -> None:
-        if self.family in (socket.AF_INET, socket.AF_INET6):
-            host = str(address[0]) if isinstance(address, tuple) else str(address)
-            if host not in ("localhost", "::1") and not host.startswith("127."):
-                raise AssertionError(f"an attempt to reach {address!r}")
-        connect(self, address)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+def _no_network() -> Iterator[None]:
+    """An attempt to leave this machine, which the seal's guard refuses, fails the test that makes it; hidden or not."""
+    before = len(guard.refusals())
+    yield
+    assert guard.refusals()[before:] == ()

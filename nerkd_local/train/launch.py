@@ -1,4 +1,4 @@
-"""Starting a run through `accelerate launch`, and stopping it without losing a step."""
+"""Starting a run through `accelerate launch` (see `launcher`), and stopping it without losing a step."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from nerkd_local.machine import usable_cores
 from nerkd_local.settings import load_settings
 from nerkd_local.stopping import STOP_SIGNALS, listen_for_stop, signal_at_parents_end
 from nerkd_local.train.lifeline import Lifeline
+from nerkd_local.train.machines import check_machines
 from nerkd_local.train.settings import TrainSettings
 
 
@@ -54,10 +55,11 @@ def launch_modules(
     """Run several launchers side by side to their end; their exit codes, as `launch` has them.
 
     `watch` is called a few times a second. What asks this process to stop is passed on to all. Main thread only.
-    Raises InputError for an unusable launcher configuration.
+    Raises InputError for an unusable launcher configuration, or one of machines that the network profile lacks.
     """
     machines = read_launcher_config(accelerate_config)
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate_config), "-m"]
+    check_machines(machines.get("num_machines", 1), machines.get("main_process_ip"), offline.network())
+    launcher = [sys.executable, "-m", "nerkd_local.train.launcher", "--config_file", str(accelerate_config), "-m"]
     with ExitStack() as stack:
         stop = stack.enter_context(listen_for_stop())
         running = []
@@ -100,9 +102,8 @@ _POLL_S = 0.2
 def launch_environment(machines: Mapping[str, Any], inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment of the launcher and its ranks. What the user has set for the shared resources stays.
 
-    `machines` is the accelerate configuration. On one machine the ranks meet on the loopback interface; for
-    several, `offline.seal`'s choice of it is taken back and the interface is the user's, or the libraries', to
-    choose. Without `ACCELERATE_USE_CPU`, several CPU processes would start and never join (accelerate 1.15).
+    `machines` is the accelerate configuration. Without `ACCELERATE_USE_CPU`, several CPU processes would start and
+    never join (accelerate 1.15).
     """
     processes, hosts = int(machines.get("num_processes", 1)), int(machines.get("num_machines", 1))
     defaults = {
@@ -110,10 +111,7 @@ def launch_environment(machines: Mapping[str, Any], inherited: Mapping[str, str]
         # cuBLAS adds in a fixed order only with a workspace chosen before its first use
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     }
-    if hosts == 1:
-        environment = {**defaults, **offline.LOOPBACK, **inherited}
-    else:
-        environment = {**defaults, **offline.without_loopback(inherited)}
+    environment = {**defaults, **inherited}
     # torch's launcher would answer other signals by ending the ranks before they have saved; this one comes
     # when this process is gone (see `_prepare_launcher`), and gives ranks that hang in an exchange 30 s
     environment["PET_SIGNALS_TO_HANDLE"] = "SIGHUP"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from nerkd_local import offline
 from nerkd_local.errors import NerkdError
@@ -12,6 +12,7 @@ from nerkd_local.memory import keep_freed_memory
 from nerkd_local.stopping import listen_for_stop, signal_at_parents_end
 from nerkd_local.threads import wait_politely
 from nerkd_local.train.lifeline import Lifeline
+from nerkd_local.train.machines import check_machines
 from nerkd_local.train.messages import tell
 
 
@@ -32,7 +33,7 @@ def run_rank(work: Callable[[Callable[[], bool]], None]) -> int:
             def stop() -> bool:
                 return bool(request) or (lifeline is not None and lifeline.stop_wanted())
 
-            offline.seal()
+            check_machines(*_spanned(os.environ), offline.seal())
             wait_politely()
             keep_freed_memory()
             work(stop)
@@ -46,3 +47,9 @@ def run_rank(work: Callable[[Callable[[], bool]], None]) -> int:
     if os.environ.get("LOCAL_RANK", "0") == "0":
         lifeline.report(code)
     return 0
+
+
+def _spanned(environment: Mapping[str, str]) -> tuple[int, str | None]:
+    """Of how many machines this rank's run is, and where they meet; as every launcher says it."""
+    world, here = (int(environment.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    return max(world // here, 1), environment.get("MASTER_ADDR")

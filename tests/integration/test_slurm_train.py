@@ -57,9 +57,16 @@ FAKE_NERKD = """#!/usr/bin/env bash
 # fake: keeps its arguments and the launcher's configuration, and ends as it is told
 echo "$@" > "$FAKES/nerkd-$SLURM_NODEID.log"
 cp "${@: -1}" "$FAKES/accelerate-$SLURM_NODEID.yaml"
+echo "${NERKD_NETWORK:-}" > "$FAKES/network-$SLURM_NODEID"
 exit "${FAKE_NERKD_EXIT:-0}"
 """
-JOB = {"SLURM_JOB_ID": "40077", "SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_GPUS_ON_NODE": "4"}
+JOB = {
+    "SLURM_JOB_ID": "40077",
+    "SLURM_JOB_NUM_NODES": "2",
+    "SLURM_JOB_NODELIST": "n[1-2]",
+    "SLURM_GPUS_ON_NODE": "4",
+    "NERKD_INTERFACE": "ib0",
+}
 
 
 def cluster(folder: Path, nerkd: str) -> Cluster:
@@ -82,6 +89,16 @@ def test_each_node_gets_the_same_launch_with_its_own_number(fakes: Cluster) -> N
         assert (config["machine_rank"], config["num_machines"], config["num_processes"]) == (node, 2, 8)
         assert (config["main_process_ip"], config["main_process_port"]) == ("127.0.0.1", 20077)
         assert (config["distributed_type"], config["use_cpu"]) == ("MULTI_GPU", False)
+
+
+def test_the_network_is_the_nodes_of_the_job_unless_another_is_named(fakes: Cluster) -> None:
+    assert fakes.run("run.yaml")[0] == 0
+    assert (fakes.folder / "network-1").read_text() == "cluster interface=ib0 peers=127.0.0.1,other\n"
+    named = "cluster interface=eth1 peers=10.1.0.0/24"
+    assert fakes.run("run.yaml", NERKD_NETWORK=named)[0] == 0
+    assert (fakes.folder / "network-1").read_text() == f"{named}\n"
+    assert fakes.run("run.yaml", NERKD_INTERFACE="", SLURM_JOB_NUM_NODES="1")[0] == 0
+    assert (fakes.folder / "network-0").read_text() == "\n"
 
 
 def test_a_single_process_is_launched_as_one(fakes: Cluster) -> None:
@@ -126,7 +143,11 @@ def test_what_cannot_go_on_by_itself_is_said(
 
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
-    [([], {}, "usage: sbatch --nodes=N"), (["run.yaml"], {"SLURM_JOB_ID": ""}, "not a job; submit it with sbatch")],
+    [
+        ([], {}, "usage: sbatch --nodes=N"),
+        (["run.yaml"], {"SLURM_JOB_ID": ""}, "not a job; submit it with sbatch"),
+        (["run.yaml"], {"NERKD_INTERFACE": ""}, "several nodes need the interface that joins them"),
+    ],
 )
 def test_a_wrong_call_runs_nothing(
     fakes: Cluster, arguments: list[str], environment: dict[str, str], message: str
@@ -154,7 +175,8 @@ def test_ranks_on_two_nodes_save_on_a_signal_and_go_on_when_queued_again(
     slurm = cluster(tmp_path / "fakes", REAL_NERKD)
     settings: TrainSettings = make_settings(steps=400, output="run", log_every=1)
     save_settings(settings, tmp_path / "run.yaml")
-    cpu = {"NERKD_CPU_PROCESSES": "1", "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    network = "cluster interface=lo peers=127.0.0.1"
+    cpu = {"NERKD_CPU_PROCESSES": "1", "NERKD_NETWORK": network, "OMP_NUM_THREADS": "1"}
     ledger = settings.output / "exposure.jsonl"
 
     process = slurm.start(tmp_path / "run.yaml", **cpu)

@@ -17,12 +17,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nerkd_local import offline
 from nerkd_local.corpus.jsonl import write_documents
 from nerkd_local.errors import InputError
 from nerkd_local.files import read_json
 from nerkd_local.settings import save_settings
-from nerkd_local.train.launch import launch, launch_environment, read_launcher_config
+from nerkd_local.train.launch import Launch, launch, launch_environment, launch_modules, read_launcher_config
 from nerkd_local.train.run import train
 from nerkd_local.train.settings import TrainSettings
 from tests.train.conftest import SettingsMaker, documents
@@ -251,26 +250,17 @@ def test_threads_are_shared_among_the_processes_of_a_machine(monkeypatch: pytest
     assert environment["OMP_NUM_THREADS"] == "4"
     assert environment["ACCELERATE_USE_CPU"] == "true"
     assert environment["HOME"] == "/home/x"
-    assert "GLOO_SOCKET_IFNAME" not in environment  # ranks on other machines must be reached
     assert launch_environment({"num_processes": 20}, {})["OMP_NUM_THREADS"] == "1"
-    assert launch_environment({"num_processes": 1}, {})["GLOO_SOCKET_IFNAME"] == "lo"
-
-
-def test_what_seal_chose_for_one_machine_does_not_reach_ranks_on_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in offline.LOOPBACK:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NCCL_SOCKET_IFNAME", "ib0")
-    offline.seal()  # as `nerkd` does before it knows the number of machines
-    assert os.environ["GLOO_SOCKET_IFNAME"] == "lo"
-    cluster = launch_environment({"num_processes": 4, "num_machines": 2}, os.environ)
-    assert "GLOO_SOCKET_IFNAME" not in cluster
-    assert cluster["NCCL_SOCKET_IFNAME"] == "ib0"
-    assert launch_environment({"num_processes": 4}, os.environ)["GLOO_SOCKET_IFNAME"] == "lo"
 
 
 def test_what_the_user_set_stays() -> None:
-    environment = launch_environment({"num_processes": 1}, {"OMP_NUM_THREADS": "3", "GLOO_SOCKET_IFNAME": "ib0"})
-    assert (environment["OMP_NUM_THREADS"], environment["GLOO_SOCKET_IFNAME"]) == ("3", "ib0")
+    environment = launch_environment({"num_processes": 1}, {"OMP_NUM_THREADS": "3", "NCCL_IB_HCA": "mlx5_0"})
+    assert (environment["OMP_NUM_THREADS"], environment["NCCL_IB_HCA"]) == ("3", "mlx5_0")
+
+
+def test_several_machines_on_a_local_network_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"2 machines are to train .* --network 'cluster interface=NAME peers="):
+        launch_modules([Launch(("no_such_module",))], CONFIGS / "multi_node.yaml")
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nerkd_local.errors import InputError, InterruptedRun
+from nerkd_local.offline import Profile
 from nerkd_local.train import rank
 from nerkd_local.train.lifeline import Lifeline
 from nerkd_local.train.rank import run_rank
@@ -22,11 +23,16 @@ Stop = Callable[[], bool]
 def prepared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is done before the work, in order; none of it to this process."""
     done: list[str] = []
-    monkeypatch.setattr(rank.offline, "seal", lambda: done.append("sealed"))
+
+    def seal() -> Profile:
+        done.append("sealed")
+        return Profile()
+
+    monkeypatch.setattr(rank.offline, "seal", seal)
     monkeypatch.setattr(rank, "wait_politely", lambda: done.append("threads"))
     monkeypatch.setattr(rank, "keep_freed_memory", lambda: done.append("memory"))
     monkeypatch.setattr(rank, "signal_at_parents_end", lambda number: done.append(f"ends with {number}"))
-    for name in ("RANK", "LOCAL_RANK", "NERKD_LAUNCH_FOLDER", "NERKD_LAUNCH_PROCESS"):
+    for name in ("RANK", "LOCAL_RANK", "NERKD_LAUNCH_FOLDER", "NERKD_LAUNCH_PROCESS", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     return done
 
@@ -46,6 +52,18 @@ def test_a_signal_is_heard_by_the_work_alone(prepared: list[str]) -> None:
 
     assert run_rank(work) == 3
     assert signal.getsignal(signal.SIGUSR1) is before
+
+
+def test_ranks_of_several_machines_are_refused_on_a_local_network_and_not_left_waiting(
+    monkeypatch: pytest.MonkeyPatch, prepared: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "MASTER_ADDR": "10.0.0.1"}.items():
+        monkeypatch.setenv(name, value)
+    assert run_rank(lambda stop: prepared.append("work")) == 2
+    assert "2 machines are to train together, and the network is local" in capsys.readouterr().err
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    assert run_rank(lambda stop: prepared.append("work")) == 0
+    assert prepared[-1] == "work"
 
 
 def raising(error: Exception) -> Callable[[Stop], None]:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from nerkd_local.energy import Found
 from nerkd_local.errors import InputError, InterruptedRun
 from nerkd_local.files import read_json
+from nerkd_local.fingerprints import digest_folder
 from nerkd_local.records import from_words
 from nerkd_local.student.model import load_trained, student_windows
 from nerkd_local.student.predict import predict
@@ -66,6 +67,7 @@ def test_a_run_leaves_a_student_that_predicts_and_says_what_it_was(make_settings
     assert (done["world_size"], done["ranks"], done["threads"], done["steps"]) == (1, [0], 1, 60)
     assert done["examples"] == {"original": 90, "distilled": 90}  # 30 steps of 2 + 1, 30 of 1 + 2
     assert read_json(folder.settings)["learning_rate"] == 5e-3
+    assert done["fingerprints"]["student"] == digest_folder(settings.student)
 
 
 @pytest.mark.parametrize("stop_after", [1, 3, 4])

@@ -17,7 +17,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
+from nerkd_local import offline
 from nerkd_local.annotate.completer import Completion, EngineDied, Feed, Request
 from nerkd_local.annotate.engines.concurrency import AdaptiveLimit, Gate
 from nerkd_local.annotate.engines.control_tokens import blank_control_tokens
@@ -28,6 +30,7 @@ from nerkd_local.annotate.engines.refusals import says_too_long
 from nerkd_local.annotate.engines.server_trouble import Secrets, Trouble, one_line, sort_failure
 from nerkd_local.annotate.settings import ServerSettings
 from nerkd_local.errors import InputError, InterruptedRun, NerkdError, nearest
+from nerkd_local.offline import NETWORK, Profile
 
 _CONNECT_S = 10.0
 """How long a connection may take: an answer may take minutes, a handshake not."""
@@ -65,6 +68,17 @@ def server_key(settings: ServerSettings) -> str | None:
     return key
 
 
+def check_within_reach(base_url: str, profile: Profile) -> None:
+    """Raise InputError if the server is on a machine that the network profile lacks: nothing would ever reach it."""
+    host = urlsplit(base_url).hostname or ""
+    if not profile.allows(host):
+        scope = "local, this machine only" if profile.is_local else f"{profile}, without it"
+        raise InputError(
+            f"engine.base_url is {base_url}, on another machine, and the network is {scope}; name it as a peer: "
+            f"--network 'cluster interface=NAME peers={host}' ({NETWORK})"
+        )
+
+
 class ServerCompleter:
     """A connection to one server and one of its models, looked up when the object is made.
 
@@ -87,9 +101,10 @@ class ServerCompleter:
         """`key` goes before the one that the settings name. `is_gone` says that the server's process has ended, by
         who started it: it is asked after each failure, and nothing is tried again then. `retried` is counted on.
 
-        Raises InputError if `openai` or `tenacity` is not installed, or the server does not answer, or has no such
-        model; EngineDied if it is gone.
+        Raises InputError if the server is outside the network profile, `openai` or `tenacity` is not installed, or the
+        server does not answer, or has no such model; EngineDied if it is gone.
         """
+        check_within_reach(settings.base_url, offline.network())
         self._settings = settings
         self._key = key or server_key(settings)
         self._secrets = Secrets(self._key)

@@ -28,6 +28,7 @@ from nerkd_local.annotate.engines.logs import last_words, tell
 from nerkd_local.annotate.engines.openai_http import ServerCompleter
 from nerkd_local.annotate.engines.processes import end_session
 from nerkd_local.annotate.engines.server_trouble import one_line
+from nerkd_local.annotate.engines.vllm_hook import admit
 from nerkd_local.annotate.engines.vllm_server import HOST, NAME
 from nerkd_local.annotate.settings import ServerSettings, ServeSettings
 from nerkd_local.errors import InputError
@@ -85,6 +86,7 @@ class VllmServer:
             "VLLM_CPU_KVCACHE_SPACE": str(self._settings.cpu_kv_cache_gib),
             ENGINE_OWNER: str(os.getpid()),
         }
+        admit(environment)
         try:
             process = subprocess.Popen(
                 [sys.executable, "-m", program, settings, port],

@@ -25,6 +25,7 @@ from nerkd_local.annotate.engines.loops import LOOP
 from nerkd_local.annotate.engines.processes import EngineProcesses
 from nerkd_local.annotate.engines.refusals import says_too_long
 from nerkd_local.annotate.engines.vllm_arguments import engine_arguments
+from nerkd_local.annotate.engines.vllm_hook import admit
 from nerkd_local.annotate.settings import VllmSettings
 from nerkd_local.errors import InputError
 from nerkd_local.files import local_model
@@ -58,6 +59,7 @@ class VllmCompleter:
         self._processes = EngineProcesses()
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         os.environ[ENGINE_OWNER] = str(os.getpid())
+        admit(os.environ)
         os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(settings.cpu_kv_cache_gib)
         try:
             self._start(settings, model)

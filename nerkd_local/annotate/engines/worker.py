@@ -207,6 +207,8 @@ def _ignore(*_: object) -> None:
     """Do nothing, in this process only: unlike SIG_IGN, a handler is not inherited."""
 
 
+if __name__ == "__mp_main__":  # a process that vLLM spawns from this one, and its first act
+    offline.seal()
 if __name__ == "__main__":
     main(int(sys.argv[1]))
     # The engine is closed. What libraries do at an interpreter's end takes vLLM's seconds, and the run waits for it.

@@ -72,7 +72,7 @@ class WorkerProcess:
             self._socket.close()
             raise
         try:
-            self._channel.send_bytes(settings.model_dump_json().encode())
+            self._send_bytes(settings.model_dump_json().encode())
             in_flight, said = unpack(self._receive())
             self._engine_in_flight: int = in_flight
         except BaseException as error:

@@ -6,8 +6,9 @@ import socket
 
 import pytest
 
-from nerkd_local.annotate.engines.openai_http import ServerCompleter
+from nerkd_local.annotate.engines.openai_http import ServerCompleter, check_within_reach
 from nerkd_local.errors import InputError
+from nerkd_local.offline.profile import read_profile
 from tests.annotate.engines.openai_calls import ask, echo, settings
 from tests.fakes.openai_server import FakeOpenAIServer, Reply, chat, refusal
 
@@ -67,3 +68,25 @@ def test_a_server_that_is_not_what_it_should_be_is_one_line_at_the_start(models:
 def test_a_reply_that_is_no_answer_is_never_stored_as_one(reply: Reply) -> None:
     with FakeOpenAIServer(lambda body: reply) as server, pytest.raises(InputError, match="none of OpenAI's chat API"):
         ask(server)
+
+
+CLUSTER = read_profile("cluster interface=lo peers=10.1.0.0/24,gpu7=10.2.0.7", interfaces=lambda: ["lo"])
+
+
+@pytest.mark.parametrize("host", ["10.1.0.7", "gpu7", "8.8.8.8"])
+def test_a_server_on_another_machine_is_told_how_to_be_allowed_and_is_not_asked(host: str) -> None:
+    with pytest.raises(InputError) as refused:
+        ServerCompleter(settings(f"http://{host}:8000/v1"))
+    assert refused.value.problem == (
+        f"engine.base_url is http://{host}:8000/v1, on another machine, and the network is local, this machine only; "
+        f"name it as a peer: --network 'cluster interface=NAME peers={host}' (NERKD_NETWORK)"
+    )
+
+
+def test_a_server_among_the_peers_is_within_reach() -> None:
+    for host in ("10.1.0.7", "gpu7", "127.0.0.1", "localhost", "[::1]"):
+        check_within_reach(f"http://{host}:8000/v1", CLUSTER)
+    with pytest.raises(
+        InputError, match=r"the network is cluster interface=lo peers=10\.1\.0\.0/24,gpu7=10\.2\.0\.7, "
+    ):
+        check_within_reach("http://10.2.0.8:8000/v1", CLUSTER)
