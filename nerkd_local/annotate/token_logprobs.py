@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nerkd_local.annotate.completer import Completion
 from nerkd_local.errors import InputError
+from nerkd_local.quoting import quoted
 
 _DIGITS = 4
 _LOWEST = -9999.0
@@ -40,7 +41,7 @@ class TokenLogprobs:
             tokens = tuple((str(piece), float(logprob)) for piece, logprob in value["tokens"])
             return cls(bool(value["masked"]), tokens, None if value["end"] is None else float(value["end"]))
         except (ValueError, TypeError, KeyError):
-            raise InputError(f"log-probabilities of tokens that cannot be read: {text[:60]!r}") from None
+            raise InputError(f"log-probabilities of tokens that cannot be read: {quoted(text)}") from None
 
 
 def fit_tokens(completion: Completion, text: str) -> TokenLogprobs | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from nerkd_local.corpus.schemes import spans_to_tags
 from nerkd_local.errors import InputError, nearest
 from nerkd_local.fingerprints import digest
+from nerkd_local.quoting import quoted
 from nerkd_local.records import Document
 
 
@@ -89,7 +90,7 @@ def check_labels(documents: Iterable[Document], allowed: Collection[str], path: 
             if span.label not in counts:
                 mention = document.text[span.start : span.end]
                 raise InputError(
-                    f"label {span.label!r} of {mention!r} in sentence {document.id!r} is not a declared "
+                    f"label {span.label!r} of {quoted(mention)} in sentence {document.id!r} is not a declared "
                     f"label{nearest(span.label, allowed)}; correct it or declare it",
                     path=path,
                     line=_line_of(document, span.label, path),

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from nerkd_local.corpus.schemes import Scheme, TagError, detect_scheme, spans_to_tags, tags_to_spans, to_iob2
 from nerkd_local.errors import InputError
 from nerkd_local.files import atomic_writer, read_lines
+from nerkd_local.quoting import quoted
 from nerkd_local.records import Document, from_words
 
 _DOCUMENT_START = "-DOCSTART-"
@@ -150,6 +151,6 @@ def _check_columns(document: Document, words: list[str]) -> None:
         problem = "has no words"
     for text in (*words, *(span.label for span in document.spans)):
         if text == _DOCUMENT_START or not _NEVER_IN_A_WORD.isdisjoint(text):
-            problem = f"has the word or label {text!r}"
+            problem = f"has the word or label {quoted(text)}"
     if problem:
         raise InputError(f"sentence {document.id!r} {problem}, which CoNLL columns cannot hold; write JSON lines")

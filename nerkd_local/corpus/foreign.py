@@ -18,6 +18,7 @@ from nerkd_local.corpus.schemes import Scheme, TagError, detect_scheme, tags_to_
 from nerkd_local.corpus.text import tokenize
 from nerkd_local.errors import InputError, nearest
 from nerkd_local.files import read_json_lines
+from nerkd_local.quoting import quoted
 from nerkd_local.records import Document, Span, from_words
 
 _KEYS = ("id", "text", "tokens", "spans", "tags", "meta")
@@ -123,7 +124,7 @@ def _placed(words: Iterable[str], text: str) -> tuple[tuple[int, int], ...]:
         while start < len(text) and text[start].isspace() and not text.startswith(word, start):
             start += 1
         if not text.startswith(word, start):
-            raise ValueError(f"word {index}, {word!r}, does not stand at offset {start} of the text")
+            raise ValueError(f"word {index}, {quoted(word)}, does not stand at offset {start} of the text")
         position = start + len(word)
         tokens.append((start, position))
     if text[position:].strip():

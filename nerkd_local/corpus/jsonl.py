@@ -16,6 +16,7 @@ import numpy as np
 
 from nerkd_local.errors import InputError, nearest
 from nerkd_local.files import read_json_lines, write_json_lines
+from nerkd_local.quoting import shows_text
 from nerkd_local.records import Document, Span
 
 _KEYS = ("id", "text", "tokens", "spans", "meta")
@@ -153,6 +154,8 @@ def parse_meta(value: Any) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    """The value for a message, cut where it is long."""
+    """The value for a message, cut where it is long; what may hold text by its kind alone, where messages may not."""
+    if isinstance(value, str | list | dict) and not shows_text():
+        return f"a {type(value).__name__} of length {len(value)}"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

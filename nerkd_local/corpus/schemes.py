@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from nerkd_local.quoting import quoted
 from nerkd_local.records import Document, Span
 
 Scheme = Literal["IOB1", "IOB2", "BIOES"]
@@ -105,7 +106,7 @@ def to_iob2(tags: Sequence[str], scheme: Scheme) -> list[str]:
     for index, (prefix, label) in enumerate(parsed):
         continues = prefix in "IE" and previous[0] in "BI" and previous[1] == label
         if prefix in "ES" and scheme != "BIOES":
-            raise TagError(f"{tags[index]!r} is no {scheme} tag; correct it, or declare the scheme BIOES", index)
+            raise TagError(f"{quoted(tags[index])} is no {scheme} tag; correct it, or declare the scheme BIOES", index)
         if prefix in "IE" and not continues and scheme != "IOB1":
             raise TagError(
                 f"{tags[index]!r} continues no mention of {label}; correct it to B-{label} if a mention "
@@ -135,7 +136,7 @@ def tags_to_spans(tags: Sequence[str], tokens: Sequence[tuple[int, int]], *, str
     start, current = -1, ""
     for index, (prefix, label) in enumerate(_parse(tags)):
         if prefix in "ES":
-            raise TagError(f"{tags[index]!r} is no IOB2 tag", index)
+            raise TagError(f"{quoted(tags[index])} is no IOB2 tag", index)
         if prefix == "I" and start >= 0 and label == current:
             continue
         if start >= 0:
@@ -173,7 +174,7 @@ def _parse(tags: Sequence[str], sentence: int = 0) -> list[tuple[str, str]]:
             continue
         prefix, hyphen, label = tag.partition("-")
         if not hyphen or prefix not in _PREFIXES or not label or label != label.strip("-"):
-            raise TagError(f"{tag!r} is no IOB1, IOB2 or BIOES tag; tags read O or B-LABEL", index, sentence)
+            raise TagError(f"{quoted(tag)} is no IOB1, IOB2 or BIOES tag; tags read O or B-LABEL", index, sentence)
         parsed.append((_PREFIXES[prefix], label))
     return parsed
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, ValidationError
 from nerkd_local.annotate.completer import Completion, FinishReason, Request
 from nerkd_local.annotate.engines.server_trouble import Secrets, Trouble
 from nerkd_local.errors import InputError
+from nerkd_local.quoting import quoted
 
 _USABLE: dict[str | None, FinishReason] = {"stop": "stop", "length": "length"}
 _LOOPED: dict[str | None, FinishReason] = {"repetition": "loop"}  # vLLM's own
@@ -74,16 +75,17 @@ def read_reply(kind: type[R], content: bytes, content_type: str, secrets: Secret
     seen = secrets.show(content.decode("utf-8", "replace"))
     if content_type and "json" not in content_type.lower():
         raise Trouble("not JSON", f"sends no JSON (content type {secrets.show(content_type)!r}, seen: {seen!r})")
+    shown = quoted(seen, len(seen))  # half a reply, or another shape of one: the answer may stand in it
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["type"] == "json_invalid":
-            raise Trouble("cut off", f"sends half a reply, or no JSON (seen: {seen!r})") from None
+            raise Trouble("cut off", f"sends half a reply, or no JSON (seen: {shown})") from None
         where = ".".join(map(str, first["loc"]))
         raise InputError(
             f"the server's reply is none of OpenAI's chat API ({f'{where}: ' if where else ''}{first['msg']}); "
-            f"is engine.base_url right? seen: {seen!r}"
+            f"is engine.base_url right? seen: {shown}"
         ) from None
 
 

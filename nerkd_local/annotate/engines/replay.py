@@ -13,6 +13,7 @@ from nerkd_local.annotate.prompts import text_line, text_of
 from nerkd_local.annotate.settings import ReplaySettings
 from nerkd_local.errors import InputError
 from nerkd_local.files import existing_file, read_json_lines
+from nerkd_local.quoting import quoted
 
 
 def answer_files(settings: ReplaySettings) -> list[Path]:
@@ -56,7 +57,7 @@ class ReplayCompleter:
             text = text_of(request.messages)
             answer = self._answers.get(text_line(text))
             if answer is None:
-                raise InputError(f"no answer is recorded for the text {text[:60]!r}", path=self._path)
+                raise InputError(f"no answer is recorded for the text {quoted(text)}", path=self._path)
             yield Completion(request.key, answer, "stop", 0, 0)
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from nerkd_local.annotate.engines.logs import tell
 from nerkd_local.annotate.engines.server_trouble import one_line
 from nerkd_local.annotate.prompts import text_of
 from nerkd_local.errors import InputError, InterruptedRun
+from nerkd_local.quoting import quoted
 from nerkd_local.stopping import is_stopping
 
 _MOST_SUSPECTS = 3
@@ -133,8 +134,8 @@ class Supervised:
     def _failed(self, suspects: list[Request]) -> Iterator[Completion]:
         while suspects:
             request = suspects.pop(0)
-            text = one_line(text_of(request.messages))[:80]
-            self._say(f"the engine dies of one request, which is given up: {text!r}")
+            text = quoted(one_line(text_of(request.messages)), 80)
+            self._say(f"the engine dies of one request, which is given up: {text}")
             yield Completion(request.key, "", "failed", 0, 0)
 
     def _check_engine(self, known: Request) -> None:

@@ -74,11 +74,13 @@ def server_arguments(settings: ServeSettings, port: int, devices: Devices) -> di
         "enable_prompt_tokens_details": True,
         "disable_fastapi_docs": True,
         "disable_uvicorn_access_log": True,
+        "enable_log_requests": False,  # questions are text, and what it prints is for a log
     }
 
 
-if __name__ == "__main__":
+if __name__ in ("__main__", "__mp_main__"):  # the second: a process that vLLM spawns from this one, and its first act
     offline.seal()
+if __name__ == "__main__":
     try:
         main(ServeSettings.model_validate_json(sys.argv[1]), int(sys.argv[2]))
     except InputError as error:

@@ -53,6 +53,7 @@ def test_a_server_is_told_what_the_engine_in_process_is_told_and_more() -> None:
         "enable_prompt_tokens_details",
         "disable_fastapi_docs",
         "disable_uvicorn_access_log",
+        "enable_log_requests",
     }
     assert there["host"] == "127.0.0.1"
 
