@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -56,12 +56,17 @@ _digest_large_file = lru_cache(maxsize=64)(_read_digest)
 
 def digest_folder(folder: Path) -> str:
     """SHA-256 (hex) over the names and contents of a folder's files, in name order, hidden files left out."""
-    fields: list[str] = []
+    hashes = {}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         if path.is_file() and not any(part.startswith(".") for part in relative.parts):
-            fields += [relative.as_posix(), digest_file(path)]
-    return digest(*fields)
+            hashes[relative.as_posix()] = digest_file(path)
+    return digest_hashes(hashes)
+
+
+def digest_hashes(hashes: Mapping[str, str]) -> str:
+    """What `digest_folder` is, of files whose hashes are known: by their paths, in the order of those."""
+    return digest(*(field for pair in hashes.items() for field in pair))
 
 
 def hash_order(ids: Iterable[str], *salt: str | int) -> list[str]:

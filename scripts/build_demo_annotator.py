@@ -37,6 +37,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from nerkd_local.annotate.formats import Mention, answer_format
 from nerkd_local.demo.corpus import write_sentence
+from nerkd_local.models.intake import Facts, add_model
 from nerkd_local.records import Document, Span, from_words
 from nerkd_local.student.device import autocast, pick_device, pick_precision
 
@@ -62,6 +63,7 @@ def main() -> None:
     print(f"{sum(weights.numel() for weights in model.parameters()):,} parameters, vocabulary {len(tokenizer):,}")
     losses = train(model, tokenizer, sentences(random), options.steps, options.batch, options.learning_rate)
     save(model, tokenizer, options.output)
+    enter(options.output)
     recent = losses[-100:]
     facts = {
         "steps": options.steps,
@@ -285,6 +287,12 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
         shutil.copy(readme, new)
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)
+
+
+def enter(folder: Path) -> None:
+    """Enter it in the manifest beside it, as any other model would be: checked, tried out, hashed."""
+    facts = Facts(licence="Apache-2.0", origin="made by scripts/build_demo_annotator.py", role="annotator")
+    add_model(folder, folder.absolute().parent, facts=facts, in_place=True)
 
 
 if __name__ == "__main__":

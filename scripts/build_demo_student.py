@@ -29,6 +29,7 @@ from transformers import (
 )
 
 from nerkd_local.demo.corpus import write_sentence, write_sentences
+from nerkd_local.models.intake import Facts, add_model
 from nerkd_local.student.device import autocast, pick_device, pick_precision
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -43,6 +44,7 @@ def main() -> None:
     model = make_model(len(tokenizer)).to(pick_device())
     losses = train(model, tokenizer, options)
     save(model, tokenizer, options.output)
+    enter(options.output)
     recent = losses[-100:]
     facts = {
         "parameters of the encoder": sum(weights.numel() for weights in model.bert.parameters()),
@@ -142,6 +144,12 @@ def save(model: BertForMaskedLM, tokenizer: BertTokenizerFast, folder: Path) -> 
         shutil.copy(folder / "README.md", new)
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)
+
+
+def enter(folder: Path) -> None:
+    """Enter it in the manifest beside it, as any other model would be: checked, tried out, hashed."""
+    facts = Facts(licence="Apache-2.0", origin="made by scripts/build_demo_student.py", role="student")
+    add_model(folder, folder.absolute().parent, facts=facts, in_place=True)
 
 
 if __name__ == "__main__":

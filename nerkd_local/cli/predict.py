@@ -48,11 +48,14 @@ def command(
 
     JSON lines hold one sentence each: spans are offsets into its text, meta.confidences says how sure the
     student is of each, and of text meta.document and meta.offset say where the sentence stands in the original.
-    Long texts are read in windows of the sizes that the student was trained with.
+    Long texts are read in windows of the sizes that the student was trained with. Beside --output stands
+    OUTPUT.made-from.json, with the student's hash.
     """
     from tqdm import tqdm
 
-    from nerkd_local.files import atomic_writer, local_model
+    from nerkd_local.files import atomic_writer, local_model, write_json
+    from nerkd_local.fingerprints import digest_file, digest_folder
+    from nerkd_local.software import describe_software
 
     kind = _kind(output, kind)
     documents, origin = _documents(given, text, format, encoding)
@@ -76,6 +79,13 @@ def command(
 
     with atomic_writer(output) as stream:
         stream.writelines(_blocks(counted(), kind, color=False, headings=origin != _TEXT_NAME))
+    made_from = {
+        "student_sha256": digest_folder(student),
+        "output_sha256": digest_file(output),
+        "sentences": count,
+        "made_with": describe_software(("torch", "transformers")),
+    }
+    write_json(output.with_name(f"{output.name}.made-from.json"), made_from)
     click.echo(f"{count:,} {'sentence' if count == 1 else 'sentences'} of {origin} -> {output}")
 
 

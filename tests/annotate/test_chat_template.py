@@ -106,6 +106,27 @@ def test_special_tokens_reach_the_template(tmp_path: Path) -> None:
     assert knows_system_role(model_folder(tmp_path, template), {}) is True
 
 
+ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+
+
+def test_a_template_without_end_is_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = subprocess.run
+
+    def sooner(command: list[str], **how: Any) -> Any:
+        code = "import sys, runpy, signal; real = signal.alarm; signal.alarm = lambda seconds: real(min(seconds, 1))\n"
+        code += f"runpy.run_module({command[-1]!r}, run_name='__main__')"
+        return run([sys.executable, "-c", code], **how)
+
+    monkeypatch.setattr(subprocess, "run", sooner)
+    with pytest.raises(InputError, match="its chat template came to no end"):
+        knows_system_role(model_folder(tmp_path, ENDLESS), {})
+
+
+def test_a_template_that_swells_is_refused_the_memory(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"refuses every chat: MemoryError$"):
+        knows_system_role(model_folder(tmp_path, "{{ 'x' * 8000000000 }}"), {})
+
+
 def test_the_template_is_rendered_without_torch(tmp_path: Path) -> None:
     model_folder(tmp_path, REFUSES)
     code = (

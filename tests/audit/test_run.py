@@ -19,6 +19,8 @@ from nerkd_local.corpus.jsonl import write_documents
 from nerkd_local.corpus.settings import CorpusSettings
 from nerkd_local.errors import InputError
 from nerkd_local.experiment import crossfit
+from nerkd_local.files import read_json
+from nerkd_local.fingerprints import digest_folder
 from nerkd_local.records import Document, Span, from_words
 from tests.experiment.small_students import train_in_process
 
@@ -68,6 +70,8 @@ def test_planted_errors_are_among_the_first_suspects(
 ) -> None:
     said: list[str] = []
     suspects = audit(settings, tmp_path / "out", said.append)
+    made_from = read_json(tmp_path / "out" / "crossfit" / "crossfit.json")
+    assert digest_folder(settings.student) in json.dumps(made_from)
     first = suspects[: len(planted[1])]
     found = [
         each

@@ -20,6 +20,8 @@ from click.testing import CliRunner, Result
 from nerkd_local.cli import evaluate, predict
 from nerkd_local.corpus.jsonl import read_documents
 from nerkd_local.errors import InputError
+from nerkd_local.files import read_json
+from nerkd_local.fingerprints import digest_file, digest_folder
 
 LABEL_OF = {"paris": "LOC", "berlin": "LOC", "anna": "PER", "karl": "PER"}
 
@@ -128,6 +130,11 @@ def test_a_folder_becomes_one_file_with_offsets_into_each_original(student: Path
     told = done(student, texts, "--output", output)
     rows = [json.loads(line) for line in output.read_text().splitlines()]
     assert told == f"4 sentences of {texts} -> {output}\n"
+    made_from = read_json(tmp_path / "out.jsonl.made-from.json")
+    assert made_from["student_sha256"] == digest_folder(student)
+    assert made_from["output_sha256"] == digest_file(output)
+    assert made_from["sentences"] == 4
+    assert str(tmp_path) not in json.dumps(made_from)
     originals = {name: (texts / name).read_bytes().decode() for name in ("a.txt", "b/c.txt")}
     assert [(row["id"], mentions(row, originals[row["meta"]["document"]])) for row in rows] == [
         ("a.txt:0", []),

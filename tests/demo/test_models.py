@@ -19,6 +19,8 @@ from nerkd_local.annotate.settings import AnnotatorSettings, VllmSettings
 from nerkd_local.config.folders import configs_folder, models_folder
 from nerkd_local.demo.corpus import LABELS, write_sentences
 from nerkd_local.files import read_json
+from nerkd_local.models.manifest import read_models
+from nerkd_local.models.verify import strangers, verify_models
 from nerkd_local.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +50,22 @@ def load_tokenizer(name: str) -> Any:
     return AutoTokenizer.from_pretrained(MODELS / name)
 
 
-def test_the_manifest_names_every_file_and_its_hash() -> None:
+def test_the_models_are_what_was_taken_in() -> None:
+    entries = read_models(MODELS)
+    assert set(entries) == set(FOLDERS)
+    assert [each.problems for each in verify_models(MODELS)] == [(), ()]
+    assert strangers(MODELS) == []
+    assert {name: (each.role, each.licence) for name, each in entries.items()} == {
+        "demo-annotator": ("annotator", "Apache-2.0"),
+        "demo-student": ("student", "Apache-2.0"),
+    }
+    assert [each.origin for each in entries.values()] == [
+        "made by scripts/build_demo_annotator.py",
+        "made by scripts/build_demo_student.py",
+    ]
+
+
+def test_the_sums_name_every_file_and_its_hash() -> None:
     listed = dict(reversed(line.split("  ", 1)) for line in (MODELS / "SHA256SUMS").read_text().splitlines())
     there = {f"{name}/{path.name}": path for name in FOLDERS for path in (MODELS / name).iterdir()}
     assert listed == {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in there.items()}
@@ -129,7 +146,10 @@ def test_its_script_makes_such_a_folder(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     shipped = models_folder("demo-annotator" if name == "demo-annotator" else "demo-student")
     assert {path.name for path in made.iterdir()} == {path.name for path in shipped.iterdir()}
-    assert list(tmp_path.iterdir()) == [made]
+    assert {path.name for path in tmp_path.iterdir()} == {"made", "manifest.json", "SHA256SUMS", ".lock"}
+    entry = read_models(tmp_path)["made"]
+    assert (entry.role, entry.origin) == (name.removeprefix("demo-"), read_models(MODELS)[name].origin)
+    assert [each.problems for each in verify_models(tmp_path)] == [()]
     assert (made / "README.md").read_text() == "stays"
     # the vocabulary is a function of the made-up news alone, so the shipped one comes out again
     assert read_json(made / "tokenizer.json") == read_json(shipped / "tokenizer.json")

@@ -11,6 +11,7 @@ import pytest
 from nerkd_local.annotate.settings import VoteSettings
 from nerkd_local.corpus.jsonl import read_documents, write_documents
 from nerkd_local.errors import InputError, InterruptedRun
+from nerkd_local.fingerprints import digest_folder
 from nerkd_local.loop import run
 from nerkd_local.loop.run import run_loop
 from nerkd_local.loop.settings import AskHuman, AskSamples, LoopSettings
@@ -67,6 +68,8 @@ def test_each_round_asks_what_is_most_disputed_and_no_sentence_twice(
     for number in range(3):
         original = read_documents(settings.output / "rounds" / str(number) / "original.jsonl")
         assert slice_texts.isdisjoint(document.id for document in original)
+
+    assert (settings.output / "student.sha256").read_text() == digest_folder(settings.student)
 
     trained.clear()
     assert run_loop(settings, quiet) == table
