@@ -39,19 +39,21 @@ def package_version(name: str) -> str | None:
 def _commit() -> str | None:
     """Asked once a process: what runs was read from the disk before any later commit."""
     root = Path(__file__).parents[1]
-    if not (root / ".git").exists():
-        return None
-    commit = _git(root, "rev-parse", "HEAD")
+    commit = ask_git(root, "rev-parse", "HEAD")
     if commit is None:
         return None
-    changes = _git(root, "status", "--porcelain", "--", "nerkd_local", "configs")
+    changes = ask_git(root, "status", "--porcelain", "--", "nerkd_local", "configs")
     if changes is None:  # it may be another than it says
         return None
     return f"{commit}+changes" if changes else commit
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    """What git answers; None where there is no git, or it will not read this checkout."""
+def ask_git(root: Path, *arguments: str) -> str | None:
+    """What git answers of a checkout, by its top folder; None where that is none, there is no git, or it will not read
+    this one.
+    """
+    if not (root / ".git").exists():  # git would answer for a checkout further up
+        return None
     try:
         done = subprocess.run(
             ("git", "-C", str(root), *arguments), capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False

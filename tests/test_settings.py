@@ -125,6 +125,7 @@ def test_a_name_brings_the_settings_of_its_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONFIGS)))
 def test_every_shipped_file_loads_and_begins_with_its_command(path: Path) -> None:
     from nerkd_local.annotate.settings import AnnotatorSettings
+    from nerkd_local.bundle.create.spec import BundleSettings
     from nerkd_local.loop.settings import load_loop
     from nerkd_local.regimen.catalog import load_regimen
     from nerkd_local.select.settings import PolicyFile
@@ -146,6 +147,8 @@ def test_every_shipped_file_loads_and_begins_with_its_command(path: Path) -> Non
         load_loop(path)
     elif kind == "tune":
         load_tune(path)
+    elif kind == "bundles":
+        load_settings(BundleSettings, path)
     else:
         assert kind == "accelerate"
         read_launcher_config(path)
