@@ -37,7 +37,7 @@ from nerkd_local.settings import save_settings
 SpansKept = Literal["all", "one", "none"]
 _CELL = ("result.json", "counts.npz", "evidence.jsonl", "done.json", "trained.json")
 _ANNOTATION = ("ledger.json", "speed.jsonl")
-_RESULTS = ("summary.md", "table.csv", "scores.jsonl", "figure.*", "labels.*", "annotators.*")
+_RESULTS = ("summary.md", "table.csv", "scores.jsonl", "figure.png", "figure.svg", "labels.png", "annotators.png")
 """By name: whatever else somebody put there may hold text."""
 _LOOPBACK = "http://127.0.0.1:8000/v1"
 

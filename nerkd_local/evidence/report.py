@@ -39,7 +39,7 @@ _PARTS = {PAGE, "figures", "tables"}
 _NO_NAME = re.compile(r"[^A-Za-z0-9@+=_.-]|^\.")
 _LONGEST = 100
 _NO_TEXTS = "the run was kept without its texts; nerkd report on the run folder itself has them"
-_NOT_WANTED = "they were left out on request (--no-sentences)"
+_NOT_WANTED = "they were left out on request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,8 @@ class ReportOptions:
     """Without: no sentence of a corpus is in it."""
     priced_by: tuple[Path, ...] = ()
     minutes_per_original: float | None = None
+    ids: bool = True
+    """Without: neither is what a corpus calls its sentences. A name can tell as much as a text."""
 
 
 DEFAULT = ReportOptions()
@@ -68,8 +70,13 @@ def write_report(
     replaced. `say` hears what is made. Raises InputError for a folder that holds anything else, where there is no run,
     and for files of the run that are damaged.
     """
-    run = open_run(path)
-    target = output or path / "report"
+    return write_report_of(open_run(path), output or path / "report", options, say)
+
+
+def write_report_of(
+    run: Run, target: Path, options: ReportOptions = DEFAULT, say: Callable[[str], None] = lambda line: None
+) -> Path:
+    """As `write_report`, of a run that was opened before."""
     _check_target(target)
     report = make_report(run, options, say)
     with _whole_folder(target) as folder:
@@ -93,7 +100,7 @@ def make_report(run: Run, options: ReportOptions = DEFAULT, say: Callable[[str],
         title=run.settings.name,
         answer=answer.answer(run),
         facts=_facts(run),
-        sections=_with_file_names(made if options.sentences else [_without_quotes(section) for section in made]),
+        sections=_with_file_names([_as_wanted(section, options) for section in made]),
         sentences=shown,
         cautions=(*answer.cautions(run), *_no_sentences(shown, options.sentences)),
     )
@@ -150,8 +157,14 @@ def _facts(run: Run) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _without_quotes(section: Section) -> Section:
-    kept = tuple(part for part in section.parts if isinstance(part, Figure) or not part.quotes)
+def _as_wanted(section: Section, options: ReportOptions) -> Section:
+    """Without the parts that tell more than is wanted."""
+    kept = tuple(
+        part
+        for part in section.parts
+        if isinstance(part, Figure)
+        or ((options.sentences or not part.quotes) and (options.ids or not (isinstance(part, Table) and part.names)))
+    )
     return section if len(kept) == len(section.parts) else replace(section, parts=kept)
 
 

@@ -27,7 +27,8 @@ class Figure:
 class Table:
     """`rows` are the cells as they are shown, one for each of `headers`; the columns named in `left` are aligned so,
     the others right. `records` is the same at full precision, for the CSV file; without them it holds the cells.
-    `quotes` says that sentences of a corpus stand in it: a report without sentences leaves it out."""
+    `quotes` says that sentences of a corpus stand in it: a report without sentences leaves it out. `names` says that
+    sentences are called in it by the ids of their corpus: a report without ids leaves it out."""
 
     name: str
     title: str
@@ -37,6 +38,7 @@ class Table:
     caption: str = ""
     records: tuple[Mapping[str, object], ...] = ()
     quotes: bool = False
+    names: bool = False
 
 
 @dataclass(frozen=True, slots=True)

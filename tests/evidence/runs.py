@@ -56,17 +56,20 @@ def write_run(
     results: bool = False,
     unfinished: Sequence[str] = (),
     prefix: str = "",
+    id_prefix: str = "",
+    copies: int = 0,
     more: Mapping[str, Any] | None = None,
 ) -> ExperimentSettings:
     """Write a finished experiment to `root/run`, its corpora to `root/data`; returns its settings.
 
     `study` also has the annotator label the evaluation sentences, as `annotator_study` does; `results` writes tables
     and figures (which takes matplotlib, a second); `unfinished` names students without a result; every word of the
-    corpora begins with `prefix`; `more` are further settings, such as `folds` in place of `evaluation`, `mixes` or
-    `label_study`.
+    corpora begins with `prefix`, and what they call sentences and documents with `id_prefix`; so many distilled
+    sentences are `copies` of evaluation sentences; `more` are further settings, such as `folds` in place of
+    `evaluation`, `mixes` or `label_study`.
     """
     settings = run_settings(root, regimens=regimens, sizes=sizes, seeds=seeds, study=study, more=more)
-    _write_corpora(root, evaluation, 3 * max(sizes), distilled, prefix)
+    _write_corpora(root, evaluation, 3 * max(sizes), distilled, prefix, id_prefix, copies)
     folder = RunFolder(settings.output)
     prepare(settings, folder)
     annotate_sources(settings, folder, lambda line: None)
@@ -187,19 +190,24 @@ def _prefixed(document: Document, prefix: str) -> Document:
     return replace(made, spans=tags_to_spans(tags, made.tokens, strict=True))
 
 
-def _write_corpora(root: Path, evaluation: int, train: int, distilled: int, prefix: str) -> None:
+def _write_corpora(
+    root: Path, evaluation: int, train: int, distilled: int, prefix: str, id_prefix: str, copies: int
+) -> None:
     """Three files of sentences in documents, the annotator's answers to all of them, and an encoder's folder."""
     sentences = write_sentences("scored", evaluation + train + distilled, 0)
     answers = []
+    scored: list[Document] = []
     for name, count in (("evaluation", evaluation), ("train", train), ("news", distilled)):
         documents = []
         for number in range(count):
-            place = {"document": f"{name}#{number // DOCUMENT}", "line": number + 1}
-            sentence = _prefixed(next(sentences), prefix)
-            documents.append(replace(sentence, id=f"{name}:{number}", meta=place))
+            place = {"document": f"{id_prefix}{name}#{number // DOCUMENT}", "line": number + 1}
+            copied = name == "news" and number < copies
+            sentence = scored[number] if copied else _prefixed(next(sentences), prefix)
+            documents.append(replace(sentence, id=f"{id_prefix}{name}:{number}", meta=place))
+        scored = scored or documents
         write_documents(root / "data" / f"{name}.jsonl", documents)
         random = Random(int(digest("annotator", name)[:16], 16))
-        for document in documents:
+        for document in documents[copies if name == "news" else 0 :]:  # a text has one answer
             named = [
                 f"{span.label}\t{document.text[span.start : span.end]}"
                 for span in corrupted(document, ANNOTATOR_SKILL, random)

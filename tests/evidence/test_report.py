@@ -141,6 +141,18 @@ def test_parts_that_quote_are_left_out_without_sentences(
     assert kept[NO_SENTENCES] == (parts[0], parts[2])
 
 
+def test_without_ids_no_table_calls_a_sentence_by_its_name(tmp_path: Path) -> None:
+    settings = write_run(tmp_path, regimens=("original_only",), sizes=(10,), seeds=(0,), id_prefix="qxj", copies=2)
+    run = open_run(settings.output)
+    named = [part for part in _tables(run, NO_SENTENCES) if "qxjnews:0" in repr(part.records)]
+    assert [part.name for part in named] == ["overlapping_sentences"]
+    assert not [part for part in _tables(run, ReportOptions(sentences=False, ids=False)) if "qxj" in repr(part)]
+
+
+def _tables(run: Run, options: ReportOptions) -> list[Table]:
+    return [part for section in make_report(run, options).sections for part in section.parts if isinstance(part, Table)]
+
+
 def test_what_is_not_finished_and_not_kept_is_said(tmp_path: Path) -> None:
     settings = write_run(tmp_path, sizes=(10,), seeds=(0, 1), unfinished=("linear-n10-news-seed1",))
     run = open_run(settings.output)

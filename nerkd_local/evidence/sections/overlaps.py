@@ -114,6 +114,7 @@ def _listed(overlaps: Overlaps) -> Iterator[Table]:
         left=headers[:4],
         caption=caption,
         records=tuple(dict(zip(headers, row, strict=True)) for row in cells),
+        names=True,
     )
 
 
