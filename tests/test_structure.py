@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "nerkd_local"
 
 LAYERS = [
-    {"errors", "records", "threads", "memory", "machine", "software", "stopping"},
+    {"errors", "records", "threads", "memory", "machine", "software", "stopping", "quoting"},
     {"fingerprints", "files", "offline", "energy"},
     {"settings"},
     {"store"},
@@ -20,11 +20,12 @@ LAYERS = [
     {"demo"},
     {"student"},
     {"annotate", "regimen", "evaluate", "stats", "report"},
-    {"train", "select"},
-    {"config", "doctor"},
-    {"experiment"},
+    {"train", "select", "models"},
+    {"config"},
+    {"experiment", "doctor"},
     {"pipeline", "tune", "audit"},
     {"loop", "evidence"},
+    {"bundle"},
     {"cli"},
 ]
 """From the bottom up. A part imports from lower layers and from itself; `train` may read plans (`regimen`)."""
@@ -71,6 +72,9 @@ def test_imports_point_down(path: Path) -> None:
         ("pyarrow", "annotate/exports.py"),
         ("scipy", "regimen/exposure.py"),
         ("pynvml", "energy.py"),
+        ("cyclonedx", "bundle/create/sbom.py"),
+        ("packageurl", "bundle/create/sbom.py"),
+        ("packaging", "bundle/create/"),
         ("sklearn", "evaluate/calibration.py"),
     ],
 )
@@ -108,3 +112,34 @@ def test_reading_aligning_and_scoring_need_neither_torch_nor_vllm() -> None:
 def test_importing_the_package_changes_no_environment() -> None:
     code = "import os; before = dict(os.environ)\nimport nerkd_local, nerkd_local.pipeline, nerkd_local.cli.main\n"
     subprocess.run([sys.executable, "-c", f"{code}assert dict(os.environ) == before"], check=True)
+
+
+CLOSED_SIDE = sorted((PACKAGE / "bundle").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", CLOSED_SIDE, ids=lambda path: path.name)
+def test_the_closed_side_needs_the_standard_library_alone(path: Path) -> None:
+    """What receives, verifies and installs a bundle runs before anything of the bundle is installed."""
+    ours = {"nerkd_local", "nerkd_local.errors", *(f"nerkd_local.bundle.{module.stem}" for module in CLOSED_SIDE)}
+    tree = ast.parse(path.read_text())
+    if path.name == "selftest.py":  # runs in what was installed, and says in a line of its own what cannot be imported
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                node.body = [ast.Pass()]
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            names = [str(node.module)]
+            if node.module == "nerkd_local.bundle":
+                names = [f"nerkd_local.bundle.{alias.name}" for alias in node.names]
+        for name in names:
+            assert name.partition(".")[0] in sys.stdlib_module_names or name in ours, f"{path.name} imports {name}"
+
+
+def test_the_closed_side_loads_without_site_packages() -> None:
+    modules = [f"nerkd_local.bundle.{path.stem}" for path in CLOSED_SIDE if path.stem != "__init__"]
+    code = f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); import {', '.join(modules)}"
+    subprocess.run([sys.executable, "-I", "-S", "-W", "error", "-c", code], check=True)

@@ -32,6 +32,8 @@ COMMANDS = {
     "reproduce": "Run a finished run again, and say which numbers come out the same.",
     "calibrate": "Fit an annotator's confidences to what is right.",
     "convert": "Convert a corpus between CoNLL columns and JSON lines.",
+    "models": "Take model folders in, verify them, list them.",
+    "bundle": "Carry the toolkit into a closed network as signed plain files, and results out of it.",
     "doctor": "Say what this machine has, and whether the network switches are off.",
 }
 """Every subcommand with its line in the help. A command is imported when it is called, so help is instant."""
@@ -52,8 +54,23 @@ class _Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _seal(context: click.Context, option: click.Parameter, network: str | None) -> None:
+    """Before a command is imported, whose libraries read the switches then."""
+    if not context.resilient_parsing:  # the shell asks how a word goes on
+        offline.seal(network)
+
+
 @click.group(cls=_Commands)
 @click.version_option(__version__, prog_name="nerkd")
+@click.option(
+    "--network",
+    metavar="PROFILE",
+    callback=_seal,
+    is_eager=True,
+    expose_value=False,
+    help="What may be reached: 'local' (this machine alone), or 'cluster interface=NAME peers=ADDRESS[,ADDRESS...]'. "
+    f"Default: {offline.NETWORK}, else local.",
+)
 def nerkd() -> None:
     """Label text with a local LLM, train a small student on mixed labels, score it. No network anywhere.
 
@@ -65,7 +82,6 @@ def nerkd() -> None:
 
 def main() -> None:
     """The console script."""
-    offline.seal()
     wait_politely()
     # Wherever no stage listens for them itself, these end the program as Ctrl-C does: nothing half-written, 3
     for number in STOP_SIGNALS:

@@ -177,15 +177,22 @@ def test_usage_errors_and_unknown_commands_exit_with_2() -> None:
 
 
 def test_the_doctor_reports_and_fails_on_a_bad_model(tmp_path: Path) -> None:
-    done = nerkd("doctor", "--json")
+    done = nerkd("doctor", "--json", "--no-vllm", "--store", tmp_path / "annotations")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["offline"] == "all set"
     assert found["python"].startswith("3.")
     assert found["energy"] == describe_meters(find_meters())
-    done = nerkd("doctor", tmp_path)
+    findings = {finding["check"]: finding["status"] for finding in found["findings"]}
+    assert findings["network guard"] == "ok"
+    assert findings["store's writing"] in ("ok", "warn")
+    done = nerkd("doctor", "--no-vllm", tmp_path)
     assert done.returncode == 4
-    assert "without a config.json" in done.stdout
+    assert done.stderr.splitlines()[-1] == "nerkd: 1 problem(s) found"
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
+    assert "without a config.json" in line
+    fixes = [line for line in done.stdout.splitlines() if line.strip().startswith("->")]
+    assert len(fixes) == sum(line.startswith(("FAIL", "WARN", "?")) for line in done.stdout.splitlines())
 
 
 def test_what_stands_for_what_is_written_as_a_channel(tmp_path: Path) -> None:
