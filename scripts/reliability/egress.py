@@ -119,6 +119,8 @@ def plant_in_sealed_processes() -> Iterator[Refused]:
         python, *_, path, _ = leak_command(kind)
         command = [python, "-c", f"{_SEALED}{path!r}, run_name='__main__')", path, kind]
         run = run_watched(command, trace=True, hole=True, timeout_s=120)
+        if run.code != 0:
+            raise SystemExit(f"{kind} in a sealed process ended with {run.code}: {run.said}")
         assert run.trace
         assert run.swallowed
         yield Refused(kind, len(run.trace.attempts), run.swallowed.packets)
