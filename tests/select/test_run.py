@@ -55,7 +55,9 @@ def judged(draw: st.DrawFn, id: str) -> tuple[Document, Opinion]:
     # the student reads the same text, and may agree on some
     spans = draw(st.sampled_from([document.spans, document.spans[:1], tuple(_on(document, seen))]))
     sure = [draw(CONFIDENCES) for _ in document.spans]
-    meta: dict[str, Any] = {**document.meta, "confidences": sure}
+    # drawn names may be those that have a meaning: hypothesis takes strings from the source too
+    free = {name: value for name, value in document.meta.items() if name not in (SELECTED, TOKEN_WEIGHTS)}
+    meta: dict[str, Any] = {**free, "confidences": sure}
     if draw(st.booleans()):
         meta[TOKEN_WEIGHTS] = [draw(st.sampled_from([0, 0.5, 1])) for _ in document.tokens]
     if draw(st.booleans()):
